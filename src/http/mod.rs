@@ -1,0 +1,3 @@
+//! The edge: connections, routes, authentication, limits, handlers and pages.
+
+pub mod message;
