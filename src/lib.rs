@@ -13,19 +13,4 @@
 //! beside: config (the composed configuration), telemetry (log lines and metric names)
 //! ```
 
-pub mod app;
-pub mod cli;
-pub mod config;
-pub mod demo;
-pub mod dialect;
-pub mod directory;
-pub mod http;
-pub mod limit;
-pub mod mapping;
-pub mod oauth;
-pub mod ports;
-pub mod rehearse;
-pub mod scim;
-pub mod store;
-pub mod telemetry;
 pub mod types;

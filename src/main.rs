@@ -1,2 +1,3 @@
-//! (to come)
+//! The binary; its commands follow.
+
 fn main() {}

@@ -1,3 +1,0 @@
-//! The edge: connections, routes, authentication, limits, handlers and pages.
-
-pub mod message;
