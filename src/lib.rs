@@ -13,4 +13,5 @@
 //! beside: config (the composed configuration), telemetry (log lines and metric names)
 //! ```
 
+pub mod limit;
 pub mod types;
