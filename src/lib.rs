@@ -14,4 +14,5 @@
 //! ```
 
 pub mod limit;
+pub mod scim;
 pub mod types;

@@ -1,0 +1,16 @@
+//! SCIM 2.0 (RFC 7643, RFC 7644): schemas, resources, paths, filters, PATCH. Plain functions and types, no I/O.
+//!
+//! Names are canonical once something has been parsed: what reads `USERNAME` or `Emails[Type eq "work"]` gives `userName`
+//! and `emails[type eq "work"]`. Nothing here knows a vendor, a directory or HTTP beyond the status an error carries.
+
+pub mod command;
+mod entries;
+pub mod error;
+pub mod filter;
+mod normalise;
+pub mod patch;
+pub mod path;
+mod render;
+pub mod resource;
+pub mod schema;
+mod syntax;
