@@ -14,5 +14,6 @@
 //! ```
 
 pub mod limit;
+pub mod ports;
 pub mod scim;
 pub mod types;
