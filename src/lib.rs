@@ -13,6 +13,7 @@
 //! beside: config (the composed configuration), telemetry (log lines and metric names)
 //! ```
 
+pub mod dialect;
 pub mod limit;
 pub mod ports;
 pub mod scim;
