@@ -14,7 +14,9 @@
 //! ```
 
 pub mod dialect;
+pub mod directory;
 pub mod limit;
+pub mod mapping;
 pub mod ports;
 pub mod scim;
 pub mod types;

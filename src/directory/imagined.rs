@@ -1,0 +1,272 @@
+//! A directory that is only imagined: it answers as one of its kind would that does all it is asked, and notes each call
+//! instead of making it. `portcullis explain` walks a request over it; the gateway itself never builds one. Holds one or two
+//! people in memory; no network, no file.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::embedded;
+use super::rest::plan::{Call, Update};
+use super::rest::{self, invalid};
+use crate::ports::{Directory, DirectoryError, Entry, Found, Lookup, Page};
+use crate::scim::path::AttrPath;
+use crate::scim::resource::Resource;
+
+/// The key of somebody whom the imagined directory creates.
+pub const NEW: &str = "NEW";
+
+const EVERYBODY: &str = "list everybody, page by page; this is the first page";
+
+/// Which kind of directory is imagined.
+pub enum Kind {
+    /// The gateway's own.
+    Embedded(embedded::Config),
+    /// A user system with a REST interface.
+    Rest(Box<rest::Config>),
+}
+
+/// Something the directory was asked. Values are the sample's own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Asked {
+    /// A call over HTTP.
+    Call {
+        /// What it is for.
+        purpose: String,
+        /// The method.
+        method: Method,
+        /// The absolute address.
+        url: String,
+        /// Whether a bearer token goes with it.
+        token: bool,
+        /// The JSON body.
+        body: Option<Value>,
+    },
+    /// Work on the gateway's own file.
+    Own {
+        /// What is done.
+        purpose: String,
+        /// The values written; null takes one away.
+        values: Option<Value>,
+    },
+}
+
+impl Asked {
+    /// What it is for.
+    pub fn purpose(&self) -> &str {
+        match self {
+            Self::Call { purpose, .. } | Self::Own { purpose, .. } => purpose,
+        }
+    }
+}
+
+/// The connector.
+pub struct Imagined {
+    kind: Kind,
+    people: Mutex<Vec<Entry>>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+impl Imagined {
+    /// A directory in which only `person` is, if anybody.
+    pub fn new(kind: Kind, person: Option<Entry>) -> Self {
+        Self { kind, people: Mutex::new(person.into_iter().collect()), asked: Mutex::default() }
+    }
+
+    /// Everything it was asked, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether somebody is there under this key, and the kind could hold such a key at all. Asks nothing.
+    pub fn has(&self, key: &str) -> bool {
+        let possible = match &self.kind {
+            Kind::Embedded(_) => embedded::is_key(key),
+            Kind::Rest(config) => config.plan_read(key).is_some(),
+        };
+        possible && self.person(key).is_some()
+    }
+
+    fn people(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, asked: Asked) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    }
+
+    /// Notes work on the gateway's own file.
+    fn own(&self, config: &embedded::Config, what: impl std::fmt::Display, values: Option<Value>) {
+        self.note(Asked::Own { purpose: format!("{what} (in {})", config.path.display()), values });
+    }
+
+    /// Notes a call; `false` when it cannot be addressed and so is never made.
+    fn call(&self, config: &rest::Config, purpose: impl Into<String>, call: Option<&Call>) -> bool {
+        let Some(call) = call else { return false };
+        self.note(Asked::Call {
+            purpose: purpose.into(),
+            method: call.method.clone(),
+            url: config.address(call),
+            token: config.has_token(),
+            body: call.body.clone().map(Value::Object),
+        });
+        true
+    }
+
+    fn person(&self, key: &str) -> Option<Entry> {
+        self.people().iter().find(|entry| entry.key == key).cloned()
+    }
+
+    /// Puts a person into the list, as they are now.
+    fn hold(&self, key: &str, person: Resource) -> Entry {
+        let entry = Entry { key: key.to_owned(), person, created: None, modified: None, version: None };
+        let mut people = self.people();
+        people.retain(|other| other.key != key);
+        people.push(entry.clone());
+        entry
+    }
+}
+
+impl Directory for Imagined {
+    async fn read(&self, key: &str) -> Result<Option<Entry>, DirectoryError> {
+        match &self.kind {
+            Kind::Embedded(config) => {
+                self.own(config, format_args!("read the person {key}"), None);
+                Ok(self.person(key).filter(|_| embedded::is_key(key)))
+            }
+            Kind::Rest(config) => {
+                let made = self.call(config, format!("read the person {key}"), config.plan_read(key).as_ref());
+                Ok(self.person(key).filter(|_| made))
+            }
+        }
+    }
+
+    async fn find(&self, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+        match (&self.kind, lookup) {
+            (Kind::Embedded(config), Lookup::All) => self.own(config, EVERYBODY, None),
+            (Kind::Embedded(config), Lookup::Equal { path, value }) => {
+                let sought = Map::from_iter([(path.to_string(), value.clone().into())]);
+                self.own(config, format_args!("find who has this {path}"), Some(Value::Object(sought)));
+            }
+            (Kind::Rest(config), Lookup::All) => {
+                self.call(config, EVERYBODY, config.plan_list(page.offset, page.limit).as_ref());
+            }
+            (Kind::Rest(config), Lookup::Equal { path, value }) => {
+                self.call(config, format!("find who has this {path}"), config.plan_find(path, value).as_ref());
+            }
+        }
+        let matches = |entry: &&Entry| match lookup {
+            Lookup::All => true,
+            Lookup::Equal { path, value } => {
+                entry.person.text(path).is_some_and(|text| text.to_lowercase() == value.to_lowercase())
+            }
+        };
+        let found: Vec<Entry> = self.people().iter().filter(matches).cloned().collect();
+        let total = found.len() as u64;
+        let (offset, limit) = (usize::try_from(page.offset), usize::try_from(page.limit));
+        let entries = found.into_iter().skip(offset.unwrap_or(usize::MAX)).take(limit.unwrap_or(usize::MAX)).collect();
+        Ok(Found { entries, total })
+    }
+
+    async fn create(&self, person: &Resource) -> Result<Entry, DirectoryError> {
+        let held = match &self.kind {
+            Kind::Embedded(config) => {
+                self.own(config, "add a person", Some(Value::Object(person.as_map().clone())));
+                person.clone()
+            }
+            Kind::Rest(config) => {
+                let call = config.plan_create(person).map_err(|error| invalid(&error))?;
+                self.call(config, "create the person", call.as_ref());
+                let record = call.and_then(|call| call.body).unwrap_or_default();
+                config.person(&record).map_err(|error| nonsense(&error))?
+            }
+        };
+        let name = person.user_name().map(str::to_lowercase);
+        if self.people().iter().any(|other| other.person.user_name().map(str::to_lowercase) == name) {
+            return Err(DirectoryError::Conflict { attribute: "userName".into() });
+        }
+        Ok(self.hold(NEW, held))
+    }
+
+    async fn update(&self, key: &str, before: &Resource, after: &Resource) -> Result<Entry, DirectoryError> {
+        let held = match &self.kind {
+            Kind::Embedded(config) => {
+                self.own(config, format_args!("change the person {key}"), Some(difference(before, after)));
+                after.clone()
+            }
+            Kind::Rest(config) => match config.plan_update(key, before, after).map_err(|error| invalid(&error))? {
+                Update::Nothing => {
+                    self.call(
+                        config,
+                        format!("read the person {key}: nothing differs"),
+                        config.plan_read(key).as_ref(),
+                    );
+                    before.clone()
+                }
+                Update::Fields(call) => {
+                    self.call(config, format!("change the person {key}: only what differs"), call.as_ref());
+                    let record = config.fields(after).map_err(|error| invalid(&error))?;
+                    config.person(&record).map_err(|error| nonsense(&error))?
+                }
+                Update::Whole(replacement) => {
+                    let read = "read the person as held now, also what is not mapped";
+                    self.call(config, read, config.plan_read(key).as_ref());
+                    let record = config.fields(before).map_err(|error| invalid(&error))?;
+                    let call = replacement.over(key, record);
+                    let put = "put the whole person in place; fields that are not mapped go back as they were read";
+                    self.call(config, put, call.as_ref());
+                    let record = call.and_then(|call| call.body).unwrap_or_default();
+                    config.person(&record).map_err(|error| nonsense(&error))?
+                }
+            },
+        };
+        Ok(self.hold(key, held))
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), DirectoryError> {
+        match &self.kind {
+            Kind::Embedded(config) => self.own(config, format_args!("remove the person {key}"), None),
+            Kind::Rest(config) => {
+                self.call(config, format!("remove the person {key}"), config.plan_delete(key).as_ref());
+            }
+        }
+        self.people().retain(|entry| entry.key != key);
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), DirectoryError> {
+        Ok(())
+    }
+
+    fn finds_by(&self, path: &AttrPath) -> bool {
+        match &self.kind {
+            Kind::Embedded(_) => embedded::finds_by(path),
+            Kind::Rest(config) => config.finds_by(path),
+        }
+    }
+
+    fn holds(&self, path: &AttrPath) -> bool {
+        match &self.kind {
+            Kind::Embedded(_) => embedded::holds(path),
+            Kind::Rest(config) => config.holds(path),
+        }
+    }
+}
+
+/// The attributes that differ, with their new values; null where there is none any more.
+fn difference(before: &Resource, after: &Resource) -> Value {
+    let mut changes = Map::new();
+    for path in after.paths().iter().chain(&before.paths()) {
+        let (held, wanted) = (before.get(path), after.get(path));
+        if held != wanted {
+            changes.insert(path.to_string(), wanted.cloned().unwrap_or_default());
+        }
+    }
+    Value::Object(changes)
+}
+
+/// What was written cannot be read back: the declared fields contradict each other.
+fn nonsense(error: &crate::mapping::Unreadable) -> DirectoryError {
+    DirectoryError::Failed { reason: error.to_string(), maybe_done: true }
+}
