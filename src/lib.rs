@@ -17,6 +17,8 @@ pub mod dialect;
 pub mod directory;
 pub mod limit;
 pub mod mapping;
+pub mod oauth;
 pub mod ports;
 pub mod scim;
+pub mod store;
 pub mod types;
