@@ -13,6 +13,7 @@
 //! beside: config (the composed configuration), telemetry (log lines and metric names)
 //! ```
 
+pub mod config;
 pub mod dialect;
 pub mod directory;
 pub mod limit;
