@@ -13,13 +13,16 @@
 //! beside: config (the composed configuration), telemetry (log lines and metric names)
 //! ```
 
+pub mod app;
 pub mod config;
 pub mod dialect;
 pub mod directory;
+pub mod http;
 pub mod limit;
 pub mod mapping;
 pub mod oauth;
 pub mod ports;
 pub mod scim;
 pub mod store;
+pub mod telemetry;
 pub mod types;

@@ -1,0 +1,231 @@
+//! The token endpoint (RFC 6749 §4.1.3, §4.4, §6).
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{AuthorizationServer, Fault, private};
+use crate::config::Tenant;
+use crate::http::message::{Request, Response};
+use crate::oauth::claims::{Claims, TokenId, base36, subject};
+use crate::oauth::exchange::{self, Approved, Presented};
+use crate::oauth::opaque::{self, Kind};
+use crate::oauth::parameters::Parameters;
+use crate::oauth::refresh::{Generation, Verdict, judge};
+use crate::oauth::{ErrorCode, OAuthError, Scopes};
+use crate::store::{Client, FirstTokens, Redeemed, Refreshed, Span, Turn};
+use crate::types::{Secret, Timestamp};
+
+/// RingCentral's bounds of `access_token_ttl`, seconds; what is outside is clamped, not refused.
+const CHOSEN_TTL: std::ops::RangeInclusive<u64> = 600..=3600;
+
+/// What an access token is made of, beside the client and the tenant.
+struct Issue {
+    grant: i64,
+    number: i64,
+    administrator: Option<i64>,
+    scopes: Scopes,
+    access: Span,
+    refresh: Option<Secret>,
+}
+
+impl AuthorizationServer {
+    pub(super) async fn token(&self, tenant: &Tenant, request: &Request) -> Result<Response, Fault> {
+        let form = Self::form(request)?;
+        let client = self.client_of(tenant, request, &form).await?;
+        let (kind, issue) = match form.required("grant_type")? {
+            "authorization_code" => ("authorization_code", self.exchange(tenant, &client, &form).await?),
+            "refresh_token" => ("refresh_token", self.refresh(tenant, &client, &form).await?),
+            "client_credentials" => ("client_credentials", self.client_credentials(tenant, &client, &form).await?),
+            _ => {
+                return Err(OAuthError::new(
+                    ErrorCode::UnsupportedGrantType,
+                    "grant_type is none of authorization_code, refresh_token, client_credentials.",
+                )
+                .into());
+            }
+        };
+        let body = self.answer(tenant, &client, &form, &issue)?;
+        metrics::counter!("portcullis_tokens_issued_total", "tenant" => tenant.name.clone(), "grant" => kind)
+            .increment(1);
+        Ok(private(&body))
+    }
+
+    /// A code for a grant.
+    async fn exchange(&self, tenant: &Tenant, client: &Client, form: &Parameters) -> Result<Issue, Fault> {
+        const UNKNOWN: &str = "The code is unknown, used up or of another client. Authorize again.";
+        let digest =
+            opaque::recognise(Kind::Code, form.required("code")?).ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+        let presented = Presented {
+            redirect_uri: form.text("redirect_uri")?,
+            verifier: form.text("code_verifier")?,
+            registered: &client.redirect_uris,
+        };
+        let now = self.clock.now();
+        let access = span(tenant, form, now)?;
+        let refresh = opaque::mint(Kind::Refresh, &self.random);
+        let tokens = FirstTokens { refresh: refresh.digest(), access };
+        let redeemed = self
+            .store
+            .redeem_code(&tenant.name, &client.id, &digest, &tokens, |code| {
+                let approved = Approved {
+                    redirect_uri: code.redirect_uri.as_deref(),
+                    challenge: code.challenge,
+                    expires: code.expires,
+                };
+                exchange::fits(&approved, &presented, now)
+            })
+            .await?;
+        match redeemed {
+            Redeemed::Granted { grant, code } => Ok(Issue {
+                grant,
+                number: 0,
+                administrator: Some(code.administrator),
+                scopes: code.scopes,
+                access,
+                refresh: Some(refresh),
+            }),
+            Redeemed::Refused(error) => Err(error.into()),
+            Redeemed::Unknown => Err(OAuthError::invalid_grant(UNKNOWN).into()),
+            Redeemed::Replayed => {
+                tracing::warn!(
+                    tenant = tenant.name,
+                    client = client.id,
+                    "a code was presented twice; its grant has ended"
+                );
+                self.forget();
+                Err(OAuthError::invalid_grant(UNKNOWN).into())
+            }
+        }
+    }
+
+    /// A refresh token for the next generation, or for the same one again (design decision 8).
+    async fn refresh(&self, tenant: &Tenant, client: &Client, form: &Parameters) -> Result<Issue, Fault> {
+        const UNKNOWN: &str = "The refresh token is unknown, revoked or of another client. Authorize again.";
+        let presented = Secret::new(form.required("refresh_token")?);
+        let digest =
+            opaque::recognise(Kind::Refresh, presented.expose()).ok_or_else(|| OAuthError::invalid_grant(UNKNOWN))?;
+        let asked = asked_scopes(form)?;
+        let now = self.clock.now();
+        let access = span(tenant, form, now)?;
+        let successor = self.derivation.successor(&presented);
+        let refreshed = self
+            .store
+            .refresh(&tenant.name, &client.id, &digest, |held| {
+                let confirmed = held.current.confirmed || self.first_uses.has(held.grant, held.current.number);
+                let current = Generation { confirmed, ..held.current };
+                let verdict = judge(held.presented, current, now, tenant.dialect.refresh_idle);
+                if matches!(verdict, Verdict::Rotate | Verdict::Repeat)
+                    && asked.is_some_and(|asked| asked.is_empty() || !asked.within(held.granted))
+                {
+                    return Err(invalid_scope());
+                }
+                match verdict {
+                    Verdict::Rotate => {
+                        Ok(Turn::Rotate { refresh: successor.digest(), access, scopes: asked.unwrap_or(held.granted) })
+                    }
+                    Verdict::Repeat => Ok(Turn::Repeat { renewed: (held.access.until <= now).then_some(access) }),
+                    Verdict::Replay => Ok(Turn::End),
+                    Verdict::Expired => Err(OAuthError::invalid_grant(
+                        "The refresh token has not been used for too long. Authorize again.",
+                    )),
+                }
+            })
+            .await?;
+        match refreshed {
+            Refreshed::Given { grant, number, administrator, scopes, access } => {
+                Ok(Issue { grant, number, administrator, scopes, access, refresh: Some(successor) })
+            }
+            Refreshed::Refused(error) => Err(error.into()),
+            Refreshed::Unknown => Err(OAuthError::invalid_grant(UNKNOWN).into()),
+            Refreshed::Ended => {
+                tracing::warn!(
+                    tenant = tenant.name,
+                    client = client.id,
+                    "a refresh token was replayed after its successor was used; the grant has ended"
+                );
+                self.forget();
+                Err(OAuthError::invalid_grant(UNKNOWN).into())
+            }
+        }
+    }
+
+    /// The client for itself.
+    async fn client_credentials(&self, tenant: &Tenant, client: &Client, form: &Parameters) -> Result<Issue, Fault> {
+        if client.public {
+            return Err(OAuthError::new(
+                ErrorCode::UnauthorizedClient,
+                "A public client has no credentials; use the authorization code grant.",
+            )
+            .into());
+        }
+        let registered = Scopes::registered(&client.scopes);
+        let scopes = asked_scopes(form)?.unwrap_or(registered);
+        if scopes.is_empty() || !scopes.within(registered) {
+            return Err(invalid_scope().into());
+        }
+        let now = self.clock.now();
+        let grant = self.store.own_grant(&tenant.name, &client.id, scopes).await?;
+        let access = span(tenant, form, now)?;
+        Ok(Issue { grant, number: access.from.seconds(), administrator: None, scopes, access, refresh: None })
+    }
+
+    /// The answer of RFC 6749 §5.1, with RingCentral's additions for its dialect.
+    fn answer(&self, tenant: &Tenant, client: &Client, form: &Parameters, issue: &Issue) -> Result<Value, Fault> {
+        let claims = Claims {
+            iss: tenant.issuer.clone(),
+            aud: tenant.name.clone(),
+            sub: issue.administrator.map_or_else(|| client.id.clone(), subject),
+            client_id: client.id.clone(),
+            iat: issue.access.from.seconds(),
+            exp: issue.access.until.seconds(),
+            jti: TokenId { grant: issue.grant, number: issue.number }.to_string(),
+        };
+        let token = self.keys.sign(&claims).map_err(Fault::Signing)?;
+        let mut body = json!({
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": claims.exp.saturating_sub(self.clock.now().seconds()),
+            "scope": issue.scopes.to_string(),
+        });
+        if let Some(refresh) = &issue.refresh {
+            body["refresh_token"] = refresh.expose().into();
+        }
+        if tenant.dialect.oauth_alias.is_some() {
+            let session = base36(issue.grant);
+            if issue.refresh.is_some() {
+                body["refresh_token_expires_in"] = tenant.dialect.refresh_idle.as_secs().into();
+            }
+            body["owner_id"] = issue.administrator.map_or_else(|| client.id.clone(), |id| id.to_string()).into();
+            body["endpoint_id"] = form.text("endpoint_id")?.unwrap_or(&session).into();
+            body["session_id"] = session.into();
+        }
+        Ok(body)
+    }
+}
+
+/// The life of an access token issued now: whole seconds, since that is what its claims can say.
+fn span(tenant: &Tenant, form: &Parameters, now: Timestamp) -> Result<Span, OAuthError> {
+    let mut life = tenant.dialect.access_ttl;
+    if tenant.dialect.oauth_alias.is_some()
+        && let Some(wanted) = form.text("access_token_ttl")?
+    {
+        let seconds = wanted.parse::<u64>().map_err(|_| {
+            OAuthError::invalid_request("access_token_ttl is not a whole number of seconds (600 to 3600).")
+        })?;
+        life = Duration::from_secs(seconds.clamp(*CHOSEN_TTL.start(), *CHOSEN_TTL.end()));
+    }
+    let from = Timestamp::from_seconds(now.seconds());
+    Ok(Span { from, until: from.after(life) })
+}
+
+fn asked_scopes(form: &Parameters) -> Result<Option<Scopes>, OAuthError> {
+    form.text("scope")?.map(|text| Scopes::parse(text).ok_or_else(invalid_scope)).transpose()
+}
+
+fn invalid_scope() -> OAuthError {
+    OAuthError::new(
+        ErrorCode::InvalidScope,
+        "The scope is unknown or more than was granted; there are scim.read and scim.write.",
+    )
+}

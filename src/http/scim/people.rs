@@ -1,0 +1,286 @@
+//! What a change to a person means: the dialect accepts it, one call on the directory carries it out, the link remembers.
+//!
+//! Order matters for what is left after a crash: the directory first, then the link. Everything but a create (in `create`) may
+//! simply be repeated.
+
+mod create;
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::view::{self, link_after, visible};
+use crate::dialect::{Accepted, OnDelete, OnDisable};
+use crate::http::error::Refusal;
+use crate::http::gateway::Runtime;
+use crate::http::record::Record;
+use crate::ports::{Directory, DirectoryError, Entry};
+use crate::scim::error::ScimError;
+use crate::scim::patch::{self, Operation};
+use crate::scim::path::AttrPath;
+use crate::scim::resource::Resource;
+use crate::store::{Link, LinkState, Store};
+
+/// A person as found, and as seen.
+pub struct Person {
+    /// As the directory holds them.
+    pub entry: Entry,
+    /// With what the link says beside it: what a change is applied to.
+    whole: Resource,
+    /// As the identity provider sees them: only what the dialect offers.
+    pub seen: Resource,
+    /// What the gateway remembers of them.
+    pub link: Option<Link>,
+}
+
+/// The people of one tenant.
+pub struct People<'a> {
+    /// The gateway's own state.
+    pub store: &'a Store,
+    /// Whose people.
+    pub tenant: &'a Runtime,
+}
+
+impl People<'_> {
+    fn name(&self) -> &str {
+        &self.tenant.config.name
+    }
+
+    /// Makes an entry and its link into a person, unless nobody may see them.
+    pub fn see(&self, entry: Entry, link: Option<Link>) -> Option<Person> {
+        let dialect = self.tenant.config.dialect;
+        visible(dialect, link.as_ref()).then(|| self.person(entry, link))
+    }
+
+    fn person(&self, entry: Entry, link: Option<Link>) -> Person {
+        let whole = view::whole(entry.person.clone(), link.as_ref());
+        let mut seen = whole.clone();
+        self.tenant.config.dialect.shape(&mut seen);
+        Person { entry, whole, seen, link }
+    }
+
+    /// The person with this id, or 404.
+    pub async fn read(&self, id: &str) -> Result<Person, Refusal> {
+        self.lookup(id).await?.ok_or_else(|| ScimError::not_found(id).into())
+    }
+
+    /// The person with this id, if there is one to be seen.
+    pub async fn lookup(&self, id: &str) -> Result<Option<Person>, Refusal> {
+        let Some(entry) = self.tenant.directory.read(id).await? else { return Ok(None) };
+        let link = self.store.link(self.name(), &entry.key).await?;
+        Ok(self.see(entry, link))
+    }
+
+    /// Makes the person be as `sent` says, absent attributes cleared (RFC 7644 §3.5.1). `active` is the exception: silence
+    /// about it, here and in a PATCH, neither lets a leaver back in nor puts anybody out; the dialect sees to that.
+    pub async fn replace(&self, id: &str, sent: Resource, record: &mut Record) -> Result<Person, Refusal> {
+        let _alone = self.tenant.locks.key(id).await;
+        let person = self.read(id).await?;
+        record.target = Some(person.entry.key.clone());
+        self.change(person, sent, record).await
+    }
+
+    /// Applies the operations together or not at all; but a disable among them is done even if another one cannot be.
+    pub async fn patch(&self, id: &str, operations: &[Operation], record: &mut Record) -> Result<Person, Refusal> {
+        let _alone = self.tenant.locks.key(id).await;
+        let person = self.read(id).await?;
+        record.target = Some(person.entry.key.clone());
+        let applied = patch::apply(&person.whole, operations);
+        note_dropped(&applied.dropped, record);
+        if self.tenant.config.strict_attributes && !applied.dropped.is_empty() && !applied.disables {
+            return Err(unknown_attributes(&applied.dropped).into());
+        }
+        if applied.disables {
+            leave_out(applied.refused.iter(), record);
+        } else if let Some(first) = applied.refused.into_iter().next() {
+            return Err(first.error.into());
+        }
+        self.change(person, applied.after, record).await
+    }
+
+    /// Carries out the difference between the person as seen and `after`.
+    async fn change(&self, person: Person, after: Resource, record: &mut Record) -> Result<Person, Refusal> {
+        let dialect = self.tenant.config.dialect;
+        let disables = after.active() == Some(false) && person.whole.active() != Some(false);
+        let after = if disables {
+            let accepted = dialect.accept_disabling(&person.whole, after);
+            note_dropped(&accepted.dropped, record);
+            leave_out(accepted.violations.iter().map(|one| &one.path), record);
+            accepted.resource
+        } else {
+            self.checked(dialect.accept(Some(&person.whole), after), record)?
+        };
+        let state = person.link.as_ref().map(|link| link.state);
+        if after == person.whole && state.is_some() {
+            return Ok(person);
+        }
+        if dialect.on_disable == OnDisable::Unlink {
+            // Here `active` is the link: false unlinks and leaves the directory alone, only true links again.
+            if disables {
+                return self.unlink(person, record).await;
+            }
+            if state == Some(LinkState::Unlinked) && after.active() == Some(false) {
+                record.notes.push("not written: the person is unlinked".into());
+                return Ok(person);
+            }
+        }
+        let (entry, after) = match self.carry_out(&person, &after, record).await {
+            Err(Refusal::Directory(DirectoryError::Invalid { .. } | DirectoryError::Conflict { .. })) if disables => {
+                leave_out(std::iter::once("what the directory refused"), record);
+                let mut only = person.whole.clone();
+                only.set(&view::active_path(), Value::Bool(false));
+                (self.carry_out(&person, &only, record).await?, only)
+            }
+            outcome => (outcome?, after),
+        };
+        if state == Some(LinkState::Unlinked) {
+            record.notes.push("linked again".into());
+        }
+        self.remember(entry, LinkState::Managed, &after, person.link.as_ref()).await
+    }
+
+    /// Lets go of the person, who stays as they are in the directory.
+    async fn unlink(&self, person: Person, record: &mut Record) -> Result<Person, Refusal> {
+        let Person { entry, link, .. } = person;
+        let mut link = link.unwrap_or_else(|| Link::new(&entry.key, LinkState::Unlinked));
+        link.state = LinkState::Unlinked;
+        self.store.put_link(self.name(), &link).await?;
+        record.notes.push("unlinked; the account in the directory stays as it is".into());
+        Ok(self.person(entry, Some(link)))
+    }
+
+    /// Removes the person, in the dialect's sense of the word.
+    pub async fn delete(&self, id: &str, record: &mut Record) -> Result<(), Refusal> {
+        let _alone = self.tenant.locks.key(id).await;
+        let Some(person) = self.lookup(id).await? else { return self.forget(id, record).await };
+        let key = person.entry.key.clone();
+        record.target = Some(key.clone());
+        let removed = Link::new(&key, LinkState::Removed);
+        match self.tenant.config.dialect.on_delete {
+            OnDelete::Delete => {
+                match self.tenant.directory.delete(&key).await {
+                    // Gone already is what was asked for; the answer to a first try may have been lost.
+                    Ok(()) | Err(DirectoryError::NotFound) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                self.store.remove_link(self.name(), &key).await?;
+            }
+            OnDelete::Deactivate => {
+                let mut after = person.whole.clone();
+                after.set(&view::active_path(), Value::Bool(false));
+                self.carry_out(&person, &after, record).await?;
+                self.store.put_link(self.name(), &removed).await?;
+                record.notes.push("deactivated in the directory".into());
+            }
+            OnDelete::Unlink => {
+                self.store.put_link(self.name(), &removed).await?;
+                record.notes.push("unlinked; the account in the directory stays as it is".into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody is to be seen under this id. Who was managed until now has gone by an earlier try whose answer was lost, or by
+    /// another door: what is remembered of them goes, too, and the DELETE has succeeded.
+    async fn forget(&self, id: &str, record: &mut Record) -> Result<(), Refusal> {
+        let link = self.store.link(self.name(), id).await?;
+        if link.is_none_or(|link| link.state == LinkState::Removed) {
+            return Err(ScimError::not_found(id).into());
+        }
+        self.store.remove_link(self.name(), id).await?;
+        record.target = Some(id.to_owned());
+        record.notes.push("gone already".into());
+        Ok(())
+    }
+
+    /// One call on the directory, none if nothing differs that it holds.
+    async fn carry_out(&self, person: &Person, after: &Resource, record: &mut Record) -> Result<Entry, Refusal> {
+        let entry = &person.entry;
+        let mut wanted = after.clone();
+        for path in
+            person.link.iter().flat_map(|link| link.asserted.keys()).filter_map(|path| AttrPath::parse(path).ok())
+        {
+            // What the directory changed the form of is not written again while nobody asserts something new.
+            if after.get(&path) == person.whole.get(&path) {
+                keep(&entry.person, &mut wanted, &path);
+            }
+        }
+        self.strip(&mut wanted, record);
+        if entry.person == wanted {
+            return Ok(entry.clone());
+        }
+        Ok(self.tenant.directory.update(&entry.key, &entry.person, &wanted).await?)
+    }
+
+    /// Takes away what the directory has nowhere to keep, and says so.
+    fn strip(&self, wanted: &mut Resource, record: &mut Record) {
+        let directory = &self.tenant.directory;
+        for path in wanted.paths() {
+            if !directory.holds(&path) {
+                wanted.remove(&path);
+                // The link keeps this one.
+                if !path.is("externalId") {
+                    record.note_paths("the directory has no place for", [path.to_string().as_str()]);
+                }
+            }
+        }
+    }
+
+    /// Keeps the link if it says something new, and gives the person as now seen.
+    async fn remember(
+        &self,
+        entry: Entry,
+        state: LinkState,
+        sent: &Resource,
+        before: Option<&Link>,
+    ) -> Result<Person, Refusal> {
+        let link = link_after(&*self.tenant.directory, &entry.key, state, sent, &entry.person);
+        if before != Some(&link) {
+            self.store.put_link(self.name(), &link).await?;
+        }
+        Ok(self.person(entry, Some(link)))
+    }
+
+    /// The accepted resource, or every violation in one error.
+    fn checked(&self, accepted: Accepted, record: &mut Record) -> Result<Resource, Refusal> {
+        note_dropped(&accepted.dropped, record);
+        if self.tenant.config.strict_attributes && !accepted.dropped.is_empty() {
+            return Err(unknown_attributes(&accepted.dropped).into());
+        }
+        let mut errors = accepted.violations.into_iter().map(|violation| violation.error);
+        let Some(mut first) = errors.next() else { return Ok(accepted.resource) };
+        for error in errors {
+            first.detail.push_str("; ");
+            first.detail.push_str(&error.detail);
+        }
+        Err(first.into())
+    }
+}
+
+/// Puts back what was at `path`.
+fn keep(before: &Resource, after: &mut Resource, path: &AttrPath) {
+    match before.get(path) {
+        Some(value) => after.set(path, value.clone()),
+        None => {
+            after.remove(path);
+        }
+    }
+}
+
+/// Writes down what of a request was not done so that the disable in it could be: places and kinds, never values.
+fn leave_out(what: impl Iterator<Item = impl fmt::Display>, record: &mut Record) {
+    record.notes.extend(what.map(|one| format!("left out beside a disable: {one}")));
+}
+
+/// Writes down which attributes were not taken over: their names, never their values.
+pub fn note_dropped(dropped: &[String], record: &mut Record) {
+    record.note_paths("dropped", dropped.iter().map(String::as_str));
+}
+
+/// The refusal of a tenant that takes no unknown attributes.
+pub fn unknown_attributes(dropped: &[String]) -> ScimError {
+    ScimError::invalid_value(format!(
+        "{}: not an attribute of this service; remove it from the attribute mappings",
+        dropped.join(", ")
+    ))
+}
