@@ -22,6 +22,7 @@ pub mod limit;
 pub mod mapping;
 pub mod oauth;
 pub mod ports;
+pub mod rehearse;
 pub mod scim;
 pub mod store;
 pub mod telemetry;
