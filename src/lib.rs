@@ -15,6 +15,7 @@
 
 pub mod app;
 pub mod config;
+pub mod demo;
 pub mod dialect;
 pub mod directory;
 pub mod http;
