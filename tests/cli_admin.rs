@@ -1,0 +1,379 @@
+//! The commands that keep a tenant's administrators, clients and tokens, as somebody at a terminal meets them.
+
+#![expect(clippy::unwrap_used, reason = "what cannot happen in a test fails it")]
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use portcullis::cli::{self, Exit, Failure, World};
+use portcullis::config::Environment;
+use portcullis::oauth::{Role, opaque, password};
+use portcullis::store::{AuditRecord, Store};
+use portcullis::types::{Clock, Digest, Random, Secret, Timestamp};
+use serde_json::{Value, json};
+
+const CONFIGURATION: &str = r#"
+[state]
+url = "sqlite:state.db"
+
+[tenants.ring]
+dialect = "ringcentral"
+[tenants.ring.directory]
+kind = "embedded"
+
+[tenants.contact]
+dialect = "vonage-contact-center"
+[tenants.contact.directory]
+kind = "embedded"
+
+[tenants.play]
+dialect = "playvox"
+[tenants.play.directory]
+kind = "embedded"
+"#;
+
+/// A folder with a configuration, and somebody who types.
+struct Desk {
+    folder: tempfile::TempDir,
+    clock: Clock,
+    random: Random,
+    password: String,
+}
+
+/// What a command left behind.
+struct Said {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {} {}", self.out, self.err))
+    }
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("portcullis.toml"), CONFIGURATION).unwrap();
+        Self {
+            folder,
+            clock: Clock::manual(Timestamp::from_seconds(1_800_000_000)),
+            random: Random::seeded(1),
+            password: "correct horse battery".to_owned(),
+        }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("portcullis.toml")
+    }
+
+    /// Runs `portcullis AREA VERB --config … --tenant TENANT REST`; with an empty tenant, none is named.
+    async fn run(&self, command: &str, tenant: &str, rest: &[&str]) -> Said {
+        let config = self.config();
+        let mut arguments = vec!["portcullis"];
+        arguments.extend(command.split(' '));
+        arguments.extend(["--config", config.to_str().unwrap()]);
+        if !tenant.is_empty() {
+            arguments.extend(["--tenant", tenant]);
+        }
+        arguments.extend(rest);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut typed = |_: &str| -> Result<Secret, Failure> { Ok(Secret::new(self.password.clone())) };
+        let mut world = World {
+            environment: Environment::default(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            out: &mut out,
+            err: &mut err,
+            password: &mut typed,
+        };
+        let exit = cli::run(arguments, &mut world).await;
+        Said { exit, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+    }
+
+    async fn store(&self) -> Store {
+        Store::open(&format!("sqlite:{}", self.folder.path().join("state.db").display()), self.clock.clone())
+            .await
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_comes_changes_and_goes() {
+    let mut desk = Desk::new();
+    let said = desk.run("admin add", "ring", &["kim@example.com", "--json"]).await;
+    assert_eq!(said.exit, Exit::Done, "{}", said.err);
+    assert_eq!(said.json(), json!({"id": 1, "username": "kim@example.com", "role": "super_user"}));
+    let said = desk.run("admin add", "ring", &["--role", "viewer", "alex"]).await;
+    assert_eq!(said.out, "alex is now viewer of `ring`\n");
+
+    let store = desk.store().await;
+    let kim = store.administrator("ring", "Kim@Example.com").await.unwrap().unwrap();
+    assert_eq!(kim.role, Role::SuperUser);
+    assert!(password::verify(&Secret::new(desk.password.clone()), &kim.password_hash));
+
+    "another battery staple".clone_into(&mut desk.password);
+    assert_eq!(desk.run("admin password", "ring", &["KIM@example.com"]).await.exit, Exit::Done);
+    let kim = store.administrator("ring", "kim@example.com").await.unwrap().unwrap();
+    assert!(password::verify(&Secret::new(desk.password.clone()), &kim.password_hash));
+    assert_eq!(store.generation().await.unwrap(), 1, "a running gateway takes notice");
+
+    assert_eq!(desk.run("admin disable", "ring", &["kim@example.com"]).await.exit, Exit::Done);
+    assert_eq!(store.generation().await.unwrap(), 2);
+    let said = desk.run("admin list", "ring", &[]).await;
+    assert_eq!(
+        said.out,
+        [
+            " USER NAME        ROLE        STATE     ADDED\n",
+            " alex             viewer      active    2027-01-15 08:00:00\n",
+            " kim@example.com  super_user  disabled  2027-01-15 08:00:00\n",
+        ]
+        .concat()
+    );
+    let list = desk.run("admin list", "ring", &["--json"]).await.json();
+    assert_eq!(list[1]["disabled"], json!(true));
+    assert!(!list.to_string().contains("argon2"), "no hash is shown");
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_said_so_that_one_can_act() {
+    let mut desk = Desk::new();
+    assert_eq!(desk.run("admin add", "ring", &["kim"]).await.exit, Exit::Done);
+    for (command, tenant, rest, expected) in [
+        ("admin list", "rong", &[][..], "there is no tenant `rong`; the tenants are contact, play, ring"),
+        ("admin add", "ring", &["KIM"], "tenant `ring` already has an administrator `KIM`"),
+        ("admin add", "ring", &[" "], "a user name has 1 to 254 characters"),
+        ("admin password", "ring", &["lee"], "tenant `ring` has no administrator `lee`"),
+        ("admin disable", "play", &["kim"], "tenant `play` has no administrator `kim`"),
+        ("client add", "play", &["--name", "x", "--entra"], "use `portcullis token issue`"),
+        ("client add", "ring", &["--name", "", "--entra"], "--name has 1 to 100 characters"),
+        (
+            "client add",
+            "ring",
+            &["--name", "x", "--redirect-uri", "http://example.com/"],
+            "--redirect-uri http://example.com/: only a loopback address may be plain http; write https",
+        ),
+        ("client rotate", "ring", &["nobody"], "tenant `ring` has no client `nobody`"),
+        ("client disable", "ring", &["nobody"], "tenant `ring` has no client `nobody`"),
+        ("client remove", "ring", &["nobody"], "tenant `ring` has no client `nobody`"),
+        ("token issue", "ring", &[], "use `portcullis client add`"),
+        ("token revoke", "play", &["nobody"], "tenant `play` has no secret token `nobody`"),
+        ("keys rotate", "ring", &[], "`portcullis keys rotate` is not built yet"),
+        ("limits simulate", "", &[], "`portcullis limits simulate` is not built yet"),
+        ("audit export", "", &[], "`portcullis audit export` is not built yet"),
+        ("audit verify", "", &[], "`portcullis audit verify` is not built yet"),
+    ] {
+        let said = desk.run(command, tenant, rest).await;
+        assert_eq!(said.exit, Exit::Failed, "{command} {rest:?}");
+        assert!(said.err.contains(expected), "{command} {rest:?}: {}", said.err);
+        assert_eq!(said.err.matches('\n').count(), 1, "one line: {}", said.err);
+        assert_eq!(said.out, "", "{command} {rest:?}");
+    }
+    "too short".clone_into(&mut desk.password);
+    let said = desk.run("admin add", "ring", &["lee"]).await;
+    assert!(said.err.contains("fewer than 12 characters"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn a_client_is_registered_and_its_secret_replaced() {
+    let desk = Desk::new();
+    let said = desk
+        .run(
+            "client add",
+            "ring",
+            &["--name", "Entra", "--entra", "--redirect-uri", "http://127.0.0.1/callback", "--json"],
+        )
+        .await;
+    assert_eq!(said.exit, Exit::Done, "{}", said.err);
+    let shown = said.json();
+    let (id, first) = (shown["client_id"].as_str().unwrap(), shown["client_secret"].as_str().unwrap());
+    assert!(opaque::recognise(opaque::Kind::ClientSecret, first).is_some());
+
+    let store = desk.store().await;
+    let client = store.client("ring", id).await.unwrap().unwrap();
+    assert_eq!(client.scopes, ["scim.read", "scim.write"]);
+    assert_eq!(
+        client.redirect_uris,
+        [
+            "http://127.0.0.1/callback",
+            "https://portal.azure.com/TokenAuthorize",
+            "https://entra.microsoft.com/TokenAuthorize"
+        ]
+    );
+    assert!(client.secrets[0].digest.same(&Digest::of(first.as_bytes())));
+
+    desk.clock.advance(Duration::from_secs(1));
+    let second = desk.run("client rotate", "ring", &[id, "--keep-old", "--json"]).await.json();
+    let count = async || store.client("ring", id).await.unwrap().unwrap().secrets.len();
+    assert_eq!(count().await, 2);
+    let listed = desk.run("client list", "ring", &[]).await.out;
+    assert!(listed.contains("Entra") && listed.contains(&first[..12]), "{listed}");
+    assert!(!listed.contains(first) && !listed.contains(second["client_secret"].as_str().unwrap()), "{listed}");
+    assert_eq!(store.generation().await.unwrap(), 0);
+    let dropped = desk.run("client rotate", "ring", &[id, "--drop-old"]).await;
+    assert_eq!(dropped.out, format!("client `{id}`: one older secret has ended, the newest is good\n"));
+    let left = store.client("ring", id).await.unwrap().unwrap().secrets;
+    assert_eq!(left.len(), 1);
+    let second = second["client_secret"].as_str().unwrap();
+    assert!(left[0].digest.same(&Digest::of(second.as_bytes())), "the one entered at the identity provider");
+    assert_eq!(store.generation().await.unwrap(), 1);
+    let dropped = desk.run("client rotate", "ring", &[id, "--drop-old", "--json"]).await.json();
+    assert_eq!(dropped, json!({"client_id": id, "ended": 0}));
+    assert_eq!(desk.run("client rotate", "ring", &[id]).await.exit, Exit::Done);
+    assert_eq!(count().await, 1);
+    assert_eq!(store.generation().await.unwrap(), 2);
+
+    assert_eq!(desk.run("client disable", "ring", &[id]).await.exit, Exit::Done);
+    assert_eq!(desk.run("client list", "ring", &["--json"]).await.json()[0]["disabled"], json!(true));
+    assert_eq!(desk.run("client remove", "ring", &[id]).await.exit, Exit::Done);
+    assert_eq!(desk.run("client list", "ring", &["--json"]).await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn a_public_client_has_no_secret() {
+    let desk = Desk::new();
+    let rest =
+        ["--name", "App", "--redirect-uri", "com.example.app:/back", "--scope", "scim.read", "--public", "--json"];
+    let shown = desk.run("client add", "ring", &rest).await.json();
+    assert_eq!(shown["client_secret"], Value::Null);
+    let id = shown["client_id"].as_str().unwrap();
+    let client = desk.store().await.client("ring", id).await.unwrap().unwrap();
+    assert!(client.public && client.secrets.is_empty());
+    assert_eq!(client.scopes, ["scim.read"]);
+    let said = desk.run("client rotate", "ring", &[id]).await;
+    assert!(said.err.contains("is public and has no secret"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn tokens_have_the_form_of_their_dialect_and_the_number_it_allows() {
+    let desk = Desk::new();
+    let store = desk.store().await;
+    let issue = async |tenant: &'static str| {
+        desk.clock.advance(Duration::from_secs(1));
+        let shown = desk.run("token issue", tenant, &["--name", "Entra", "--expires", "365d", "--json"]).await.json();
+        assert_eq!(shown.as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "token"]);
+        (shown["id"].as_str().unwrap().to_owned(), shown["token"].as_str().unwrap().to_owned())
+    };
+    let states = async |tenant: &'static str| -> Vec<Value> {
+        let list = desk.run("token list", tenant, &["--json"]).await.json();
+        list.as_array().unwrap().iter().map(|token| token["state"].clone()).collect()
+    };
+
+    let (_, prefixed) = issue("contact").await;
+    let digest = opaque::recognise(opaque::Kind::SecretToken, &prefixed).unwrap();
+    assert!(store.secret_token_by_digest("contact", &digest).await.unwrap().is_some());
+    issue("contact").await;
+    assert_eq!(states("contact").await, ["revoked", "active"], "one at a time");
+    assert_eq!(store.generation().await.unwrap(), 1);
+
+    let (id, pair) = issue("play").await;
+    let digest = opaque::recognise_pair(&pair).unwrap();
+    assert_eq!(store.secret_token_by_digest("play", &digest).await.unwrap().unwrap().id, id);
+    issue("play").await;
+    assert_eq!(states("play").await, ["active", "active"], "several may live");
+    assert_eq!(desk.run("token revoke", "play", &[&id]).await.exit, Exit::Done);
+    assert_eq!(states("play").await, ["revoked", "active"]);
+    desk.clock.advance(Duration::from_hours(366 * 24));
+    assert_eq!(states("play").await, ["revoked", "expired"]);
+    let listed = desk.run("token list", "play", &[]).await.out;
+    assert!(listed.contains("Entra") && listed.contains("expired") && !listed.contains(&pair), "{listed}");
+}
+
+#[tokio::test]
+async fn the_trail_tells_what_was_done_without_names() {
+    let desk = Desk::new();
+    desk.run("admin add", "ring", &["kim@example.com"]).await;
+    desk.run("token issue", "play", &[]).await;
+    let store = desk.store().await;
+    store.audit(AuditRecord {
+        at: desk.clock.now(),
+        request_id: "r\u{1b}[31m".to_owned(),
+        tenant: Some("ring".to_owned()),
+        actor: None,
+        operation: "users.patch".to_owned(),
+        target: Some("7".to_owned()),
+        status: 200,
+        duration_us: 1250,
+        notes: vec!["dropped displayName".to_owned()],
+    });
+    store.close().await;
+
+    let said = desk.run("audit tail", "", &["--json"]).await;
+    let records: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let operations: Vec<_> = records.iter().map(|record| record["operation"].as_str().unwrap()).collect();
+    assert_eq!(operations, ["administrators.add", "tokens.issue", "users.patch"]);
+    assert_eq!((&records[0]["tenant"], &records[0]["target"]), (&json!("ring"), &json!("1")));
+    assert!(!said.out.contains("kim@"), "{}", said.out);
+
+    let said = desk.run("audit tail", "ring", &["-n", "1"]).await;
+    assert!(said.out.contains("users.patch") && said.out.contains("1.2 ms"), "{}", said.out);
+    assert!(said.out.contains("(dropped displayName)"), "{}", said.out);
+    assert!(!said.out.contains('\u{1b}'), "nothing reaches the terminal that would move it: {:?}", said.out);
+    assert_eq!(desk.run("audit tail", "nobody", &[]).await.exit, Exit::Failed);
+}
+
+#[tokio::test]
+async fn keys_are_listed_without_their_private_part() {
+    let desk = Desk::new();
+    let said = desk.run("keys list", "ring", &[]).await;
+    assert_eq!((said.exit, said.out.as_str()), (Exit::Done, ""));
+    assert!(said.err.contains("makes the first one when it starts"), "{}", said.err);
+    desk.store().await.signing_keys("k1", b"private").await.unwrap();
+    let listed = desk.run("keys list", "ring", &["--json"]).await.json();
+    assert_eq!(listed, json!([{"kid": "k1", "algorithm": "EdDSA", "created": "2027-01-15T08:00:00.000Z"}]));
+    assert!(desk.run("keys list", "ring", &[]).await.out.contains("k1   EdDSA"));
+}
+
+#[tokio::test]
+async fn limits_are_shown() {
+    let desk = Desk::new();
+    let shown = desk.run("limits show", "ring", &["--json"]).await.json();
+    assert_eq!(shown[0]["limits"]["read"], json!({"requests": 300, "window": "60s"}));
+    let said = desk.run("limits show", "", &[]).await;
+    assert!(said.out.contains("300 in 60s") && said.out.contains("contact"), "{}", said.out);
+}
+
+#[tokio::test]
+async fn faults_of_configuration_and_state_have_their_own_codes() {
+    let desk = Desk::new();
+    std::fs::write(desk.config(), CONFIGURATION.replace("dialect", "dialct")).unwrap();
+    assert_eq!(desk.run("admin list", "ring", &[]).await.exit, Exit::Configuration);
+    std::fs::write(desk.config(), CONFIGURATION.replace("sqlite:state.db", "sqlite:no/such/folder/state.db")).unwrap();
+    let said = desk.run("admin list", "ring", &[]).await;
+    assert_eq!(said.exit, Exit::Unreachable, "{}", said.err);
+    std::fs::write(desk.config(), CONFIGURATION.replace("sqlite:state.db", "sqlite::memory:")).unwrap();
+    let said = desk.run("admin list", "ring", &[]).await;
+    assert!(said.err.contains("keeps its state in memory"), "{}", said.err);
+}
+
+fn binary(config: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(arguments)
+        .args(["--config".as_ref(), config.as_os_str()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A process that ended before it read is not what is asked about here.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_binary_reads_a_password_from_standard_input_and_tells_by_its_code() {
+    let desk = Desk::new();
+    let add = ["admin", "add", "--tenant", "ring", "kim"];
+    assert_eq!(binary(&desk.config(), &add, "short\n").0, Some(1));
+    assert_eq!(binary(&desk.config(), &add, "").0, Some(1));
+    let (code, out, err) = binary(&desk.config(), &add, "correct horse battery\n");
+    assert_eq!((code, out.as_str()), (Some(0), "kim is now super_user of `ring`\n"), "{err}");
+    assert_eq!(binary(&desk.config(), &["admin", "add"], "").0, Some(2));
+    assert_eq!(binary(Path::new("/no/such/file.toml"), &["admin", "list", "--tenant", "ring"], "").0, Some(64));
+}

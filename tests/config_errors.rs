@@ -1,0 +1,383 @@
+//! The likeliest mistakes in a configuration, and what is said about each: the place, the words, the way out.
+
+use std::path::Path;
+
+use portcullis::config::{Config, Environment};
+
+/// Comes before the text of every case, so that line 1 of a case is line 4 of its file.
+const TENANT: &str = "[tenants.acme]\ndialect = \"standard\"\ndirectory = { kind = \"embedded\" }\n";
+
+/// Everything found, one line each, without the file's name; also about a configuration that may be used.
+fn findings(text: &str, variables: &[(&str, &str)]) -> String {
+    let environment: Environment = variables.iter().copied().collect();
+    let found = match Config::parse(text, Path::new("p.toml"), &environment) {
+        Ok(loaded) => loaded.warnings,
+        Err(found) => {
+            assert!(found.has_errors(), "refused without a reason:\n{text}");
+            found
+        }
+    };
+    found.to_string().trim_end().replace("p.toml:", "")
+}
+
+#[track_caller]
+fn table(cases: &[(&str, &str)]) {
+    for (text, wanted) in cases {
+        assert_eq!(findings(&format!("{TENANT}{text}\n"), &[]), *wanted, "\nin\n{text}");
+    }
+}
+
+#[test]
+fn the_listener_and_its_address() {
+    table(&[
+        ("[server]\nlisen = \"127.0.0.1:1\"", "5:1: `lisen` is not a key of [server] (did you mean `listen`?)"),
+        ("[server]\nlisten = 8080", "5:10: `listen` must be a string, not the number 8080 (write `listen = \"…\"`)"),
+        (
+            "[server]\nlisten = \":8080\"",
+            "5:10: `:8080` is not an address to listen on (write the address too: \"127.0.0.1:8080\", or \"0.0.0.0:8080\" for all)",
+        ),
+        (
+            "[server]\nlisten = \"localhost:8080\"",
+            "5:10: `localhost:8080` is not an address to listen on (write \"127.0.0.1:8080\")",
+        ),
+        (
+            "[server]\nlisten = \"127.0.0.1:0\"",
+            "5:10: port 0 is any free port: no `public_url` can be made from it (name a port, or set `public_url`)",
+        ),
+        (
+            "[server]\nlisten = \"0.0.0.0:80\"",
+            "5:10: warning: there is no `public_url`: links and the token issuer will say http://127.0.0.1:80 (set `public_url` to the address that the outside uses)",
+        ),
+        (
+            "[operations]\nlisten = \"127.0.0.1:8080\"",
+            "5:10: `127.0.0.1:8080` is the public listener too (choose another port: metrics are not public)",
+        ),
+        ("[sever]\nlisten = \"127.0.0.1:1\"", "4:2: `sever` is not a key of this file (did you mean `server`?)"),
+        (
+            "[server]\nrequest_timeout = 30",
+            "5:19: 30 is not a span of time: the unit is missing (write a number and its unit in quotes, such as \"30s\")",
+        ),
+        ("[server]\nrequest_timeout = \"0s\"", "5:19: `0s` is too short (`request_timeout` is between 10ms and 1h)"),
+        (
+            "[server]\nrequest_timeout = \"30 seconds\"",
+            "5:19: `30 seconds` is not a span of time (write a number and one of ms, s, m, h, d, such as \"60s\")",
+        ),
+        ("[server]\nmax_connections = 0", "5:19: 0 is too small (`max_connections` is between 1 and 1000000)"),
+        (
+            "[server]\nmax_connections = 99999999999999999999",
+            "5:19: `max_connections` must be a whole number, not a number beyond counting (write `max_connections = 300`)",
+        ),
+        (
+            "[server]\nmax_connections = \"12\"",
+            "5:19: `12` is not a whole number (write a number without quotes, such as 300)",
+        ),
+        (
+            "[server]\nbody_limit = \"1MB\"",
+            "5:14: `1MB` is not a size (write bytes, KiB, MiB or GiB, such as \"1MiB\")",
+        ),
+    ]);
+}
+
+#[test]
+fn the_public_url() {
+    table(&[
+        (
+            "[server]\npublic_url = \"scim.example.com\"",
+            "5:14: `scim.example.com` is not a URL: relative URL without a base (write it like \"https://scim.example.com\")",
+        ),
+        (
+            "[server]\npublic_url = \"https://scim.example.com/\"",
+            "5:14: `https://scim.example.com/` has a path, a slash at its end, a query or a fragment (write \"https://scim.example.com\": scheme, host and port, nothing after)",
+        ),
+        (
+            "[server]\npublic_url = \"https://ada:hunter2@scim.example.com\"",
+            "5:14: `https://***********@scim.example.com` holds credentials (write \"https://scim.example.com\": scheme, host and port, nothing after)",
+        ),
+        (
+            "[server]\npublic_url = \"ftp://scim.example.com\"",
+            "5:14: `ftp://scim.example.com` is not an http or https URL (write it like \"https://scim.example.com\")",
+        ),
+        (
+            "[server]\npublic_url = \"http://scim.example.com\"",
+            "5:14: warning: http://scim.example.com sends tokens and passwords over the network in clear (use https: set `tls`, or let a proxy in front end TLS)",
+        ),
+        (
+            "[server]\npublic_url = \"https://scim.example.com\"",
+            "5:14: note: `public_url` says https and there is no `tls`: a proxy in front is taken to end TLS (without such a proxy set `tls`)",
+        ),
+        (
+            "[server]\ntls = { certificate = \"nowhere.pem\", private_ky = \"k.pem\" }",
+            "5:23: cannot read `nowhere.pem`: No such file or directory (os error 2) (name a file that the gateway may read; relative paths start at the configuration file)\n\
+             5:38: `private_ky` is not a key of [server.tls] (did you mean `private_key`?)",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_later_work_says_so() {
+    table(&[
+        (
+            "[state]\nurl = \"postgres://ada:hunter2@db/portcullis\"",
+            "5:7: `postgres://***********@db/portcullis` is PostgreSQL, which is not in this version (write \"sqlite:portcullis.db\")",
+        ),
+        (
+            "[rate_store]\nurl = \"redis://127.0.0.1\"",
+            "5:7: `redis://127.0.0.1` is Redis, which is not in this version (write \"memory:\")",
+        ),
+        (
+            "[tenants.b]\ndialect = \"./acme.toml\"\ndirectory.kind = \"ldap\"\nsign_in.kind = \"oidc\"",
+            "5:11: `./acme.toml` is a dialect in a file of its own, which is not in this version (choose `ringcentral`, `vonage-business`, `vonage-contact-center`, `playvox` or `standard`)\n\
+             6:18: `ldap` as directory is not in this version (choose `embedded` or `rest`)\n\
+             7:16: `oidc` as sign-in is not in this version (write `sign_in = { kind = \"local\" }`)",
+        ),
+    ]);
+}
+
+#[test]
+fn tenants() {
+    table(&[
+        (
+            "[tenants.Acme]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"",
+            "4:10: `Acme` is no name for a tenant (use lower-case letters, digits and `-`, at most 63, beginning with a letter or digit)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"",
+            "4:1: `directory` is missing in [tenants.b] (add `directory = { kind = \"embedded\" }`)",
+        ),
+        (
+            "[tenants.b]\ndirectory.kind = \"embedded\"",
+            "4:1: `dialect` is missing in [tenants.b] (add `dialect = \"standard\"`)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"ringcentrall\"\ndirectory.kind = \"embeded\"",
+            "5:11: `ringcentrall` is no dialect (did you mean `ringcentral`?)\n\
+             6:18: `embeded` is no kind of directory (did you mean `embedded`?)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"\ndirectory = { knd = \"embedded\", path = \"p.db\" }",
+            "6:15: `knd` is not a key of [tenants.b.directory] (did you mean `kind`?)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"\ndirectory = { kind = \"embedded\", path = \"portcullis.db\" }",
+            "6:41: `portcullis.db` holds the gateway's own state (name another file, or leave `path` out)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"\nhosts = \"b.example.com\"",
+            "7:9: `b.example.com` is not a list (write it as [\"…\", \"…\"])",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"\nhosts = [\"B.example.com\", \"https://b.example.com/\", \"127.0.0.1:8080\"]",
+            "7:10: `B.example.com` is not a host name in lower case (write \"b.example.com\")\n\
+             7:27: `https://b.example.com/` is not a host name in lower case (write \"b.example.com\")\n\
+             7:53: `127.0.0.1:8080` is the host of `public_url` (give the tenant a host name of its own)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"\nhosts = [\"x.example\"]\n\
+             [tenants.c]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"\nhosts = [\"x.example\"]",
+            "11:10: `x.example` belongs to the tenant `b` already (a host leads to one tenant)",
+        ),
+        (
+            "[tenants.b]\ndialect = \"standard\"\ndirectory = { kind = \"embedded\", path = \"c.directory.db\" }\n\
+             [tenants.c]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"\n\
+             [tenants.d]\ndialect = \"standard\"\ndirectory = { kind = \"embedded\", path = \"./c.directory.db\" }",
+            "9:1: `c.directory.db` holds the people of the tenant `b` (give each tenant a file of its own with `path`: in one, they would see each other's people)\n\
+             12:41: `./c.directory.db` holds the people of the tenant `b` (give each tenant a file of its own with `path`: in one, they would see each other's people)",
+        ),
+    ]);
+    assert_eq!(findings("", &[]), "1:1: `tenants` is missing (add `[tenants.NAME]`)");
+    assert_eq!(
+        findings("\n[tenants]\n", &[]),
+        "2:1: there is no tenant (add a section [tenants.NAME] with a `dialect` and a `directory`)"
+    );
+}
+
+#[test]
+fn limits() {
+    table(&[
+        (
+            "[tenants.acme.limits]\nread = { requests = 0, window = \"60s\" }\nwrite = { requests = 5, window = \"0s\" }",
+            "5:21: 0 is too small (`requests` is between 1 and 1000000)\n\
+             6:34: `0s` is too short (`window` is between 1s and 1d)",
+        ),
+        (
+            "[tenants.acme.limits]\nread = 300\nwrite = { request = 5 }\nshadow = \"yes\"",
+            "5:8: `read` must be a table, not the number 300 (write `read = { … }`)\n\
+             6:9: `window` is missing in [tenants.acme.limits.write] (add `window = \"60s\"`)\n\
+             6:11: `request` is not a key of [tenants.acme.limits.write] (did you mean `requests`?)\n\
+             7:10: `yes` is neither true nor false (write true or false, without quotes)",
+        ),
+        (
+            "[tenants.acme.limits]\nread = { requests = 300, window = \"1500ms\" }\npenalty = { duration = \"60\" }",
+            "5:35: `1500ms` is not a whole number of seconds (write whole seconds: X-Rate-Limit-Window counts in them)\n\
+             6:24: `60` is not a span of time (write a number and one of ms, s, m, h, d, such as \"60s\")",
+        ),
+        (
+            "limits = \"unlimited\"",
+            "4:10: `unlimited` is neither \"none\" nor a table (write \"none\", or `{ read = { requests = 300, window = \"60s\" } }`)",
+        ),
+    ]);
+}
+
+#[test]
+fn references() {
+    table(&[
+        (
+            "[server]\ndrain = \"file:nowhere\"",
+            "5:9: cannot read `nowhere`: No such file or directory (os error 2) (make it readable to the gateway; relative paths start at the configuration file)",
+        ),
+        (
+            "[server]\ndrain = \"env:DRAIN\"",
+            "5:9: the environment variable `DRAIN` is not set (set DRAIN in the gateway's environment, or write the value here)",
+        ),
+    ]);
+    assert_eq!(
+        findings(&format!("{TENANT}[server]\ndrain = \"env:DRAIN\"\n"), &[("DRAIN", "soon")]),
+        "5:9: `soon` (from DRAIN) is not a span of time (write a number and one of ms, s, m, h, d, such as \"60s\")"
+    );
+}
+
+const REST: &str = r#"[tenants.acme]
+dialect = "standard"
+[tenants.acme.directory]
+kind = "rest"
+url = "http://127.0.0.1:9000"
+token = "hunter2"
+[tenants.acme.directory.operations]
+read = "GET /users/{id}"
+create = "POST /users"
+update = "PATCH /users/{id}"
+delete = "DELETE /users/{id}"
+list = "GET /users?offset={offset}&limit={limit}"
+[tenants.acme.directory.find]
+userName = "GET /users?username={value}"
+[tenants.acme.directory.attributes]
+userName = "username"
+active = { field = "enabled", kind = "boolean" }
+"#;
+
+#[test]
+fn a_declared_directory() {
+    let clear = "6:9: warning: the secret `token` is written in clear (give it as `env:NAME` or `file:PATH`)";
+    assert_eq!(findings(REST, &[]), clear);
+    for (from, to, wanted) in [
+        (
+            "http://127.0.0.1:9000",
+            "127.0.0.1:9000",
+            "5:7: `url`: is not an address such as https://hr.example.com/api: relative URL without a base",
+        ),
+        (
+            "\"http://127.0.0.1:9000\"",
+            "\"env:DIRECTORY_URL\"",
+            "5:7: the environment variable `DIRECTORY_URL` is not set (set DIRECTORY_URL in the gateway's environment, or write the value here)",
+        ),
+        (
+            "http://",
+            "http://a:hunter2@",
+            "5:7: `url`: must not hold a user name or password; give a bearer token in token",
+        ),
+        ("\"env:TOKEN\"", "[1]", "6:9: `token` must be a string, not a list (write it in quotes)"),
+        ("\"env:TOKEN\"", "12345", "6:9: `token` must be a string, not a number (write it in quotes)"),
+        (
+            "read = \"GET",
+            "red = \"GET",
+            "8:1: `red` is not a key of [tenants.acme.directory.operations] (did you mean `read`?)",
+        ),
+        (
+            "list = ",
+            "# list = ",
+            "7:1: `list` is missing in [tenants.acme.directory.operations] (add `list = \"GET /users?offset={offset}&limit={limit}\"`)",
+        ),
+        ("GET /users/{id}", "FETCH /users", "8:8: `read`: \"FETCH\" is none of GET, POST, PUT, PATCH, DELETE"),
+        (
+            "{ field = \"enabled\"",
+            "{ feild = \"enabled\"",
+            "17:12: `feild` is not a key of [tenants.acme.directory.attributes.active] (did you mean `field`?)",
+        ),
+        ("active = ", "actve = ", "15:1: `active`: must be mapped: nobody can be found or disabled without it"),
+        (
+            "\"rest\"",
+            "\"rest\"\npage_sise = 3\nremoval = \"no\"\ntimeout = \"1h\"",
+            "5:1: `page_sise` is not a key of [tenants.acme.directory] (did you mean `page_size`?)\n\
+             6:11: `removal`: \"no\" is none of \"null\", \"empty\", \"replace\"\n\
+             7:11: `1h` is too long (`timeout` is between 1ms and 5m)",
+        ),
+    ] {
+        let text = REST.replace("\"hunter2\"", "\"env:TOKEN\"").replacen(from, to, 1);
+        assert_eq!(findings(&text, &[]), wanted, "\nin\n{text}");
+    }
+}
+
+#[test]
+fn overriding_variables() {
+    for (variable, value, wanted) in [
+        ("PORTCULLIS__SERVER__LISTN", "x", "overrides no key (did you mean `PORTCULLIS__SERVER__LISTEN`?)"),
+        (
+            "PORTCULLIS__SERVER__LISTEN",
+            "x",
+            "`x` is not an address to listen on (write an IP address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\")",
+        ),
+        (
+            "PORTCULLIS__SERVER__LISTEN__PORT",
+            "1",
+            "overrides no key (no key of this version has that path; `__` separates its parts)",
+        ),
+        ("PORTCULLIS__TENANTS__ACNE__HOSTS", "x", "there is no tenant `acne` (did you mean the tenant `acme`?)"),
+        (
+            "PORTCULLIS__TENANTS__ACME__DIRECTORY__URL",
+            "http://127.0.0.1",
+            "overrides no key (the last part may be `DURABLE`, `KIND`, `PATH` or `TIMEOUT`)",
+        ),
+        (
+            "PORTCULLIS__SERVER__TLS",
+            "on",
+            "does not name a single value: the key is a table (add `__` and the name of a key in it)",
+        ),
+        (
+            "PORTCULLIS__",
+            "",
+            "overrides no key (the last part may be `OPERATIONS`, `RATE_STORE`, `SERVER`, `STATE` or `TENANTS`)",
+        ),
+    ] {
+        assert_eq!(findings(TENANT, &[(variable, value)]), format!("{variable}: {wanted}"));
+    }
+    assert_eq!(
+        findings(TENANT, &[("PORTCULLIS__SERVER__DRAIN", "1s"), ("portcullis__server__drain", "2s")]),
+        "portcullis__server__drain: sets the same key as `PORTCULLIS__SERVER__DRAIN` (unset one of them)"
+    );
+}
+
+#[test]
+fn what_is_not_toml() {
+    table(&[
+        (
+            "[server]\nlisten = \"127.0.0.1:1",
+            "5:22: this is not TOML: invalid basic string, expected `\"` (see https://toml.io)",
+        ),
+        (
+            "[server]\ntls = { certificate = \"a\" \"b\" }",
+            "5:27: this is not TOML: missing comma between key-value pairs, expected `,` (see https://toml.io)",
+        ),
+        ("[tenants.acme]", "4:10: this is not TOML: duplicate key (see https://toml.io)"),
+        (
+            "[server]\nlisten = \"\0\"",
+            "5:11: this is not TOML: invalid basic string, expected non-double-quote visible characters, `\\` (see https://toml.io)",
+        ),
+    ]);
+    let deep = format!("x = {}1{}", "[".repeat(5000), "]".repeat(5000));
+    assert!(findings(&deep, &[]).contains("max recursion depth"), "{}", findings(&deep, &[]));
+}
+
+#[test]
+fn files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.toml");
+    let load = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        let found = Config::load(&path, &Environment::default()).expect_err("a mistake");
+        found.to_string().replace(&path.display().to_string(), "p.toml")
+    };
+    assert_eq!(load(b"[server]\n# caf\xe9\n"), "p.toml:2:6: this is not UTF-8 (save the file as UTF-8)\n");
+    assert!(load(&vec![b'#'; 5 << 20]).starts_with("p.toml: is larger than 4 MiB"));
+    let missing = Config::load(&folder.path().join("q.toml"), &Environment::default()).expect_err("a mistake");
+    assert!(missing.to_string().contains("q.toml: cannot be read: No such file"), "{missing}");
+}

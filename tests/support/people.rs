@@ -1,0 +1,193 @@
+//! Who is in the sample user system, and what a well-behaved request does to them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Map, Value, json};
+
+use super::legacy::Manners;
+
+/// Text fields, in the order of an answer.
+const TEXTS: [&str; 7] = ["username", "external_id", "first_name", "last_name", "display_name", "email", "phone"];
+
+/// The people, by id and by user name without case.
+#[derive(Default)]
+pub struct People {
+    /// By id.
+    pub by_id: BTreeMap<u64, Map<String, Value>>,
+    by_name: HashMap<String, u64>,
+    last: u64,
+}
+
+type Refusal = (StatusCode, String);
+
+impl People {
+    /// Answers one request.
+    pub fn carry_out(
+        &mut self,
+        method: &Method,
+        uri: &http::Uri,
+        body: &[u8],
+        manners: &Manners,
+    ) -> Response<Full<Bytes>> {
+        let path = uri.path().strip_prefix("/users");
+        let id = path.and_then(|path| path.strip_prefix('/')).map(|id| id.parse::<u64>().unwrap_or(0));
+        let done = match (method.as_str(), path, id) {
+            ("GET", Some(""), _) => self.find(uri.query().unwrap_or("")),
+            ("POST", Some(""), _) => {
+                parsed(body).and_then(|user| self.create(user)).map(|id| self.one(StatusCode::CREATED, id))
+            }
+            ("GET", _, Some(id)) if self.by_id.contains_key(&id) => Ok(self.one(StatusCode::OK, id)),
+            ("PUT" | "PATCH" | "DELETE", _, Some(id)) if self.by_id.contains_key(&id) => {
+                let whole = method == Method::PUT;
+                if method == Method::DELETE {
+                    self.remove(id);
+                    Ok(empty())
+                } else {
+                    parsed(body)
+                        .and_then(|user| self.change(id, user, whole, manners.null_removes))
+                        .map(|()| if manners.tight_lipped { empty() } else { self.one(StatusCode::OK, id) })
+                }
+            }
+            (_, Some(""), _) | ("POST", _, Some(_)) => Err((StatusCode::METHOD_NOT_ALLOWED, "not allowed here".into())),
+            _ => Err((StatusCode::NOT_FOUND, "no such user".into())),
+        };
+        done.unwrap_or_else(|(status, error)| refuse(status, &error))
+    }
+
+    fn one(&self, status: StatusCode, id: u64) -> Response<Full<Bytes>> {
+        json_answer(status, &rendered(id, &self.by_id[&id]))
+    }
+
+    fn find(&self, query: &str) -> Result<Response<Full<Bytes>>, Refusal> {
+        let mut asked: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        if let Some(name) = asked.remove("username") {
+            let items: Vec<Value> =
+                self.by_name.get(&name.to_lowercase()).map(|id| rendered(*id, &self.by_id[id])).into_iter().collect();
+            return Ok(json_answer(StatusCode::OK, &json!({"total": items.len(), "items": items})));
+        }
+        let mut number = |name: &str, default: usize| {
+            asked
+                .remove(name)
+                .map_or(Ok(default), |text| text.parse().map_err(|_| bad(&format!("{name} must be a number"))))
+        };
+        let (offset, limit) = (number("offset", 0)?, number("limit", 100)?);
+        if !(1..=1000).contains(&limit) {
+            return Err(bad("limit must be between 1 and 1000"));
+        }
+        let page = self.by_id.iter().skip(offset).take(limit).map(|(id, user)| rendered(*id, user));
+        let items: Vec<Value> = page.collect();
+        Ok(json_answer(StatusCode::OK, &json!({"total": self.by_id.len(), "items": items})))
+    }
+
+    /// Adds a person and gives their id.
+    pub fn create(&mut self, user: Map<String, Value>) -> Result<u64, Refusal> {
+        let user = checked(user, Map::new(), false)?;
+        let name = folded(&user);
+        if self.by_name.contains_key(&name) {
+            return Err((StatusCode::CONFLICT, "username already taken".into()));
+        }
+        self.last += 1;
+        self.by_name.insert(name, self.last);
+        self.by_id.insert(self.last, user);
+        Ok(self.last)
+    }
+
+    fn change(&mut self, id: u64, user: Map<String, Value>, whole: bool, null_removes: bool) -> Result<(), Refusal> {
+        let held = &self.by_id[&id];
+        let version = held.get("version").cloned();
+        let base = if whole { Map::new() } else { held.clone() };
+        let mut user = checked(user, base, null_removes && !whole)?;
+        let (old, new) = (folded(held), folded(&user));
+        if old != new && self.by_name.contains_key(&new) {
+            return Err((StatusCode::CONFLICT, "username already taken".into()));
+        }
+        user.insert("version".into(), json!(version.and_then(|version| version.as_u64()).unwrap_or(0) + 1));
+        self.by_name.remove(&old);
+        self.by_name.insert(new, id);
+        self.by_id.insert(id, user);
+        Ok(())
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(user) = self.by_id.remove(&id) {
+            self.by_name.remove(&folded(&user));
+        }
+    }
+}
+
+fn parsed(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    serde_json::from_slice(body).map_err(|_| bad("the body is not a JSON object"))
+}
+
+/// `fields` laid over `base`, if every one is what it should be.
+fn checked(
+    fields: Map<String, Value>,
+    base: Map<String, Value>,
+    null_removes: bool,
+) -> Result<Map<String, Value>, Refusal> {
+    let mut user = base;
+    for (name, value) in fields {
+        match (name.as_str(), &value) {
+            (name, Value::Null) if null_removes => {
+                user.shift_remove(name);
+            }
+            ("enabled", Value::Bool(_)) => {
+                user.insert(name, value);
+            }
+            ("enabled", _) => return Err(bad("enabled must be true or false")),
+            ("phone", Value::String(text)) if !text.is_empty() && !text.starts_with('+') => {
+                return Err(bad(&format!("phone {text} must begin with +")));
+            }
+            (text, Value::String(_)) if TEXTS.contains(&text) => {
+                user.insert(name, value);
+            }
+            (text, _) if TEXTS.contains(&text) => return Err(bad(&format!("{name} must be text"))),
+            _ => return Err(bad(&format!("{name} is no field"))),
+        }
+    }
+    if user.get("username").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err(bad("username is required"));
+    }
+    Ok(user)
+}
+
+fn folded(user: &Map<String, Value>) -> String {
+    user["username"].as_str().unwrap_or_default().to_lowercase()
+}
+
+/// A user as an answer holds one.
+pub fn rendered(id: u64, user: &Map<String, Value>) -> Value {
+    let mut out = Map::new();
+    out.insert("id".into(), json!(id.to_string()));
+    for name in TEXTS {
+        out.insert(name.into(), user.get(name).cloned().unwrap_or_else(|| json!("")));
+    }
+    out.insert("enabled".into(), user.get("enabled").cloned().unwrap_or(json!(true)));
+    out.insert("version".into(), user.get("version").cloned().unwrap_or(json!(0)));
+    Value::Object(out)
+}
+
+fn bad(error: &str) -> Refusal {
+    (StatusCode::BAD_REQUEST, error.to_owned())
+}
+
+/// A refusal with its reason.
+pub fn refuse(status: StatusCode, error: &str) -> Response<Full<Bytes>> {
+    json_answer(status, &json!({ "error": error }))
+}
+
+fn empty() -> Response<Full<Bytes>> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
