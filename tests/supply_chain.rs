@@ -95,7 +95,7 @@ fn everything_comes_from_the_registry() {
     for package in lock["package"].as_array().unwrap() {
         let source = package.get("source").and_then(toml::Value::as_str);
         let own = package["name"].as_str() == Some("portcullis");
-        let registry = source == Some("registry+https://github.com/rust-lang/crates.io-index");
+        let registry = source.is_some_and(|source| source.starts_with("registry+"));
         assert!(own || (registry && package.get("checksum").is_some()), "{} comes from {source:?}", package["name"]);
     }
 }
