@@ -226,21 +226,6 @@ impl Store {
         })
         .await
     }
-
-    /// Up to `limit` keys of people of `tenant` who are managed or unlinked, in order of the key, those behind `after`.
-    ///
-    /// # Errors
-    /// When the state is not available.
-    pub async fn linked_keys(&self, tenant: &str, after: Option<&str>, limit: u32) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(
-            "SELECT key FROM links WHERE tenant = $1 AND key > $2 AND state <> 'removed' ORDER BY key LIMIT $3",
-        )
-        .bind(tenant)
-        .bind(after.unwrap_or(""))
-        .bind(limit)
-        .fetch_all(self.reader())
-        .await?)
-    }
 }
 
 /// Runs `work` in a task of its own: a caller whose connection breaks does not leave row and cache apart.
@@ -364,19 +349,6 @@ mod tests {
             assert_eq!(keys("e", 2).await, ["1", "2"]);
             assert_eq!(keys("E", 9).await, ["4"], "caseExact, RFC 7643 §3.1");
             assert!(store.links_by_external_id("other", "e", 9).await.unwrap().is_empty());
-        }
-    }
-
-    #[tokio::test]
-    async fn keys_come_in_pages_without_the_removed() {
-        for store in stores().await.each {
-            for n in 0..5 {
-                let state = if n == 2 { LinkState::Removed } else { LinkState::Managed };
-                store.put_link("acme", &link(&format!("k{n}"), state, None)).await.unwrap();
-            }
-            assert_eq!(store.linked_keys("acme", None, 2).await.unwrap(), ["k0", "k1"]);
-            assert_eq!(store.linked_keys("acme", Some("k1"), 9).await.unwrap(), ["k3", "k4"]);
-            assert!(store.linked_keys("other", None, 9).await.unwrap().is_empty());
         }
     }
 
