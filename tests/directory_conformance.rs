@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use portcullis::directory::embedded::{self, Embedded};
 use portcullis::directory::rest::Rest;
 use portcullis::directory::{Any, Connector};
-use portcullis::ports::{Directory, DirectoryError, Entry, Lookup, Page};
+use portcullis::ports::{Directory, DirectoryError, Entry, GroupChange, Lookup, Members, Membership, Page};
 use portcullis::scim::path::AttrPath;
 use portcullis::scim::resource::Resource;
+use portcullis::scim::{Member, ResourceType};
 use portcullis::types::{Clock, Timestamp};
 use serde_json::{Value, json};
 use support::legacy::Legacy;
@@ -103,7 +104,7 @@ fn without(person: &Resource, at: &str) -> Resource {
 
 async fn named(directory: &Any, name: &str) -> Vec<Entry> {
     let lookup = Lookup::Equal { path: path("userName"), value: name.into() };
-    let found = directory.find(&lookup, ALL).await.unwrap();
+    let found = directory.find(ResourceType::User, &lookup, ALL).await.unwrap();
     assert_eq!(found.total, found.entries.len() as u64);
     found.entries
 }
@@ -113,8 +114,8 @@ async fn a_person_comes_and_is_found() {
     with_every(async |_, directory| {
         assert_eq!(named(&directory, "ada.1@example.com").await, []);
         let created = directory.create(&ada(1)).await.unwrap();
-        assert_eq!(created.person, ada(1));
-        assert_eq!(directory.read(&created.key).await.unwrap().as_ref(), Some(&created));
+        assert_eq!(created.resource, ada(1));
+        assert_eq!(directory.read(ResourceType::User, &created.key).await.unwrap().as_ref(), Some(&created));
         for spelling in ["Ada.1@example.com", "ada.1@example.com", "ADA.1@EXAMPLE.COM"] {
             assert_eq!(named(&directory, spelling).await, std::slice::from_ref(&created), "{spelling}");
         }
@@ -123,9 +124,11 @@ async fn a_person_comes_and_is_found() {
         {
             assert_eq!(named(&directory, nobody).await, [], "{nobody:?}");
         }
-        assert!(directory.finds_by(&path("userName")));
+        assert!(directory.finds_by(ResourceType::User, &path("userName")));
         assert!(
-            directory.holds(&path("userName")) && directory.holds(&path("name")) && directory.holds(&path("active"))
+            directory.holds(ResourceType::User, &path("userName"))
+                && directory.holds(ResourceType::User, &path("name"))
+                && directory.holds(ResourceType::User, &path("active"))
         );
     })
     .await;
@@ -139,12 +142,12 @@ async fn a_user_name_is_held_once() {
         let taken = Err(DirectoryError::Conflict { attribute: "userName".into() });
         let again = with(&ada(3), "userName", json!("ADA.1@example.com"));
         assert_eq!(directory.create(&again).await, taken);
-        let renamed = with(&second.person, "userName", json!("ada.1@EXAMPLE.com"));
-        assert_eq!(directory.update(&second.key, &second.person, &renamed).await, taken);
-        assert_eq!(directory.read(&second.key).await.unwrap(), Some(second));
-        let own = with(&first.person, "userName", json!("ADA.1@example.com"));
-        assert_eq!(directory.update(&first.key, &first.person, &own).await.unwrap().person, own);
-        directory.delete(&first.key).await.unwrap();
+        let renamed = with(&second.resource, "userName", json!("ada.1@EXAMPLE.com"));
+        assert_eq!(directory.update(&second.key, &second.resource, &renamed).await, taken);
+        assert_eq!(directory.read(ResourceType::User, &second.key).await.unwrap(), Some(second));
+        let own = with(&first.resource, "userName", json!("ADA.1@example.com"));
+        assert_eq!(directory.update(&first.key, &first.resource, &own).await.unwrap().resource, own);
+        directory.delete(ResourceType::User, &first.key).await.unwrap();
         assert_ne!(directory.create(&ada(1)).await.unwrap().key, first.key, "a key is never used again");
     })
     .await;
@@ -168,22 +171,22 @@ async fn a_person_changes() {
             |p: &Resource| with(&without(p, "name.givenName"), "name.familyName", json!("King")),
             |p: &Resource| p.clone(),
         ] {
-            let after = change(&now.person);
-            let changed = directory.update(&now.key, &now.person, &after).await.unwrap();
+            let after = change(&now.resource);
+            let changed = directory.update(&now.key, &now.resource, &after).await.unwrap();
             // Typed entries may come back in another order of members; what counts is what they hold.
-            assert_eq!(changed.person, after, "{name}");
+            assert_eq!(changed.resource, after, "{name}");
             assert_eq!(changed.key, now.key);
-            if after == now.person {
+            if after == now.resource {
                 assert_eq!(changed.version, now.version);
             } else if changed.version.is_some() {
                 assert_ne!(changed.version, now.version);
             }
-            assert_eq!(directory.read(&now.key).await.unwrap().as_ref(), Some(&changed));
+            assert_eq!(directory.read(ResourceType::User, &now.key).await.unwrap().as_ref(), Some(&changed));
             now = changed;
         }
         assert_eq!(named(&directory, "countess@example.com").await, [now]);
         assert_eq!(named(&directory, "ada.1@example.com").await, []);
-        assert_eq!(directory.read(&other.key).await.unwrap(), Some(other));
+        assert_eq!(directory.read(ResourceType::User, &other.key).await.unwrap(), Some(other));
     })
     .await;
 }
@@ -192,8 +195,8 @@ async fn a_person_changes() {
 async fn who_is_gone_is_gone() {
     with_every(async |_, directory| {
         let gone = directory.create(&ada(1)).await.unwrap();
-        directory.delete(&gone.key).await.unwrap();
-        let changed = with(&gone.person, "active", json!(false));
+        directory.delete(ResourceType::User, &gone.key).await.unwrap();
+        let changed = with(&gone.resource, "active", json!(false));
         for key in [
             gone.key.as_str(),
             "0",
@@ -209,11 +212,11 @@ async fn who_is_gone_is_gone() {
             "\u{0}",
             "é",
         ] {
-            assert_eq!(directory.read(key).await, Ok(None), "{key:?}");
-            assert_eq!(directory.update(key, &gone.person, &changed).await, Err(DirectoryError::NotFound), "{key:?}");
-            assert_eq!(directory.delete(key).await, Err(DirectoryError::NotFound), "{key:?}");
+            assert_eq!(directory.read(ResourceType::User, key).await, Ok(None), "{key:?}");
+            assert_eq!(directory.update(key, &gone.resource, &changed).await, Err(DirectoryError::NotFound), "{key:?}");
+            assert_eq!(directory.delete(ResourceType::User, key).await, Err(DirectoryError::NotFound), "{key:?}");
         }
-        assert_eq!(directory.find(&Lookup::All, ALL).await.unwrap().total, 0);
+        assert_eq!(directory.find(ResourceType::User, &Lookup::All, ALL).await.unwrap().total, 0);
     })
     .await;
 }
@@ -226,12 +229,12 @@ async fn everybody_is_listed_page_by_page() {
         for number in 0..23 {
             keys.push(directory.create(&ada(number)).await.unwrap().key);
         }
-        directory.delete(&keys.remove(7)).await.unwrap();
+        directory.delete(ResourceType::User, &keys.remove(7)).await.unwrap();
         for limit in [1, 7, 22, 1000] {
             let mut listed = Vec::new();
             while listed.len() < keys.len() {
                 let page = Page { offset: listed.len() as u64, limit };
-                let found = directory.find(&Lookup::All, page).await.unwrap();
+                let found = directory.find(ResourceType::User, &Lookup::All, page).await.unwrap();
                 assert_eq!(found.total, 22);
                 assert_eq!(found.entries.len() as u64, limit.min(22 - page.offset));
                 listed.extend(found.entries.into_iter().map(|entry| entry.key));
@@ -239,7 +242,7 @@ async fn everybody_is_listed_page_by_page() {
             assert_eq!(listed, keys, "in pages of {limit}");
         }
         for page in [Page { offset: 22, limit: 5 }, Page { offset: u64::MAX, limit: 5 }, Page { offset: 0, limit: 0 }] {
-            let found = directory.find(&Lookup::All, page).await.unwrap();
+            let found = directory.find(ResourceType::User, &Lookup::All, page).await.unwrap();
             assert_eq!((found.total, found.entries.len()), (22, 0), "{page:?}");
         }
     })
@@ -251,21 +254,21 @@ async fn changes_at_the_same_time_are_all_kept() {
     with_every(async |name, directory| {
         let held = directory.create(&ada(1)).await.unwrap();
         let changes = [
-            with(&held.person, "displayName", json!("D")),
-            with(&held.person, "name.givenName", json!("G")),
-            with(&held.person, "name.familyName", json!("F")),
-            with(&held.person, "emails[type eq \"work\"].value", json!("e@example.com")),
-            without(&held.person, "externalId"),
-            without(&held.person, "phoneNumbers[type eq \"work\"].value"),
+            with(&held.resource, "displayName", json!("D")),
+            with(&held.resource, "name.givenName", json!("G")),
+            with(&held.resource, "name.familyName", json!("F")),
+            with(&held.resource, "emails[type eq \"work\"].value", json!("e@example.com")),
+            without(&held.resource, "externalId"),
+            without(&held.resource, "phoneNumbers[type eq \"work\"].value"),
         ];
         let done = AtomicU64::new(0);
         let all = changes.iter().map(async |after| {
-            directory.update(&held.key, &held.person, after).await.unwrap();
+            directory.update(&held.key, &held.resource, after).await.unwrap();
             done.fetch_add(1, Ordering::Relaxed);
         });
         futures_util::future::join_all(all).await;
         assert_eq!(done.into_inner(), 6);
-        let after = directory.read(&held.key).await.unwrap().unwrap().person;
+        let after = directory.read(ResourceType::User, &held.key).await.unwrap().unwrap().resource;
         let expected = person(json!({
             "userName": "Ada.1@example.com",
             "name": {"givenName": "G", "familyName": "F"},
@@ -285,7 +288,136 @@ async fn two_creates_at_once_make_one_person() {
         let made = futures_util::future::join_all(both.iter().map(|person| directory.create(person))).await;
         assert_eq!(made.iter().filter(|outcome| outcome.is_ok()).count(), 1);
         assert!(made.contains(&Err(DirectoryError::Conflict { attribute: "userName".into() })));
-        assert_eq!(directory.find(&Lookup::All, ALL).await.unwrap().total, 1);
+        assert_eq!(directory.find(ResourceType::User, &Lookup::All, ALL).await.unwrap().total, 1);
+    })
+    .await;
+}
+
+fn group(name: &str) -> Resource {
+    person(json!({ "displayName": name, "externalId": format!("ext-{name}") }))
+}
+
+fn member(key: &str, kind: ResourceType) -> Member {
+    Member { key: key.to_owned(), kind }
+}
+
+async fn listed(directory: &Any, key: &str) -> Vec<String> {
+    let Members { members, total } = directory.members(key, ALL).await.unwrap();
+    assert_eq!(members.len() as u64, total);
+    let mut keys: Vec<String> = members.into_iter().map(|member| member.key).collect();
+    keys.sort();
+    keys
+}
+
+/// The conversation of every kind of directory that has groups.
+#[tokio::test]
+async fn groups_are_kept_and_found() {
+    use ResourceType::{Group, User};
+    with_every(async |name, directory| {
+        if !directory.offers(Group) {
+            return;
+        }
+        let ada = directory.create(&ada(1)).await.unwrap().key;
+        let sales = directory.create_group(&group("Sales"), &[member(&ada, User)]).await.unwrap();
+        assert_eq!(directory.read(Group, &sales.key).await.unwrap(), Some(sales.clone()));
+        assert_eq!(directory.read(User, &sales.key).await.unwrap(), None, "{name}: ids are unique over both types");
+        assert_eq!(directory.read(Group, &ada).await.unwrap(), None);
+        let taken = Err(DirectoryError::Conflict { attribute: "displayName".into() });
+        assert_eq!(directory.create_group(&group("SALES"), &[]).await, taken);
+        let all = directory.create_group(&group("All"), &[member(&sales.key, Group)]).await.unwrap();
+        let by_name = Lookup::Equal { path: path("displayName"), value: "sales".into() };
+        assert_eq!(directory.find(Group, &by_name, ALL).await.unwrap().entries, std::slice::from_ref(&sales));
+        for (key, expected) in [(&ada, &sales.key), (&sales.key, &all.key)] {
+            let found = directory.find(Group, &Lookup::Member { key: key.clone() }, ALL).await.unwrap();
+            assert_eq!((found.total, &found.entries[0].key), (1, expected));
+            let display = Some(if expected == &sales.key { "Sales" } else { "All" }.to_owned());
+            let said = Membership { member: key.clone(), group: expected.clone(), display };
+            assert_eq!(directory.memberships(&[key]).await.unwrap(), [said]);
+        }
+        assert_eq!(directory.find(Group, &Lookup::All, ALL).await.unwrap().total, 2);
+        directory.delete(Group, &sales.key).await.unwrap();
+        assert_eq!(listed(&directory, &all.key).await, [""; 0]);
+        assert_eq!(directory.delete(Group, &sales.key).await, Err(DirectoryError::NotFound));
+        assert_eq!(directory.members(&sales.key, ALL).await, Err(DirectoryError::NotFound));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn membership_changes_by_what_is_added_and_removed() {
+    use ResourceType::{Group, User};
+    with_every(async |_, directory| {
+        if !directory.offers(Group) {
+            return;
+        }
+        let mut keys = Vec::new();
+        for number in 0..5 {
+            keys.push(directory.create(&ada(number)).await.unwrap().key);
+        }
+        let sales = directory.create_group(&group("Sales"), &[]).await.unwrap();
+        let change = |add: &[&String], remove: &[&String]| GroupChange {
+            before: group("Sales"),
+            after: group("Sales"),
+            add: add.iter().map(|key| member(key, User)).collect(),
+            remove: remove.iter().map(|key| (*key).clone()).collect(),
+        };
+        let grown = directory.update_group(&sales.key, &change(&[&keys[0], &keys[1], &keys[0]], &[])).await.unwrap();
+        assert_ne!(grown.version, sales.version, "a change of membership is a change of the group");
+        assert_eq!(listed(&directory, &sales.key).await, keys[..2]);
+        // Adding who is there and removing who is not is no error and no change.
+        let same = directory.update_group(&sales.key, &change(&[&keys[0]], &[&keys[4]])).await.unwrap();
+        assert_eq!(same.version, grown.version);
+        let unknown = "999999".to_owned();
+        let refused = directory.update_group(&sales.key, &change(&[&keys[2], &unknown], &[&keys[0]])).await;
+        assert!(matches!(refused, Err(DirectoryError::Invalid { attribute: Some(path), .. }) if path == "members"));
+        assert_eq!(listed(&directory, &sales.key).await, keys[..2], "all or nothing");
+        let both = keys.iter().enumerate().map(|(place, key)| {
+            let change = if place < 2 { change(&[], &[key]) } else { change(&[key], &[]) };
+            let (directory, sales) = (&directory, &sales.key);
+            async move { directory.update_group(sales, &change).await.unwrap() }
+        });
+        futures_util::future::join_all(both).await;
+        assert_eq!(listed(&directory, &sales.key).await, keys[2..], "changes at the same time are all kept");
+        let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
+        assert_eq!(directory.has_members(&sales.key, &asked).await.unwrap(), keys[2..]);
+        directory.delete(User, &keys[4]).await.unwrap();
+        assert_eq!(listed(&directory, &sales.key).await, keys[2..4], "who is gone is in no group");
+        let renamed = GroupChange { after: group("Selling"), ..change(&[&keys[0]], &[&keys[2], &keys[3]]) };
+        let renamed = directory.update_group(&sales.key, &renamed).await.unwrap();
+        assert_eq!(renamed.resource, group("Selling"));
+        assert_eq!(listed(&directory, &sales.key).await, keys[..1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_walk_by_key_sees_every_survivor_once() {
+    with_every(async |_, directory| {
+        if !directory.seeks(ResourceType::User) {
+            return;
+        }
+        let mut keys = Vec::new();
+        for number in 0..20 {
+            keys.push(directory.create(&ada(number)).await.unwrap().key);
+        }
+        let (mut seen, mut after) = (Vec::new(), None);
+        for step in 0.. {
+            let page = directory.seek(ResourceType::User, after.as_deref(), 3).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.key.clone());
+            seen.extend(page.into_iter().map(|entry| entry.key));
+            // Somebody who was seen goes, somebody who was not goes, somebody new comes.
+            if step < 3 {
+                directory.delete(ResourceType::User, &keys[step]).await.unwrap();
+                directory.delete(ResourceType::User, &keys[19 - step]).await.unwrap();
+                directory.create(&ada(100 + step as u64)).await.unwrap();
+            }
+        }
+        for survivor in &keys[3..17] {
+            assert_eq!(seen.iter().filter(|key| *key == survivor).count(), 1);
+        }
+        assert_eq!(seen.len(), seen.iter().collect::<std::collections::HashSet<_>>().len());
+        assert!(directory.seek(ResourceType::User, Some("nobody"), 3).await.unwrap().is_empty());
     })
     .await;
 }

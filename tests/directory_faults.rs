@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use portcullis::directory::rest::{Draft, Rest};
 use portcullis::ports::{Directory, DirectoryError, Entry, Lookup, Page};
+use portcullis::scim::ResourceType;
 use portcullis::scim::path::AttrPath;
 use portcullis::scim::resource::Resource;
 use portcullis::types::{Clock, Secret, Timestamp};
@@ -73,8 +74,8 @@ async fn created(legacy: &Legacy, rest: &Rest) -> Entry {
 async fn a_change_sends_what_changed() {
     let (legacy, rest) = sample_directory().await;
     let held = created(&legacy, &rest).await;
-    let after = with(&with(&held.person, "active", json!(false)), "name.givenName", json!("Ada"));
-    rest.update(&held.key, &held.person, &after).await.unwrap();
+    let after = with(&with(&held.resource, "active", json!(false)), "name.givenName", json!("Ada"));
+    rest.update(&held.key, &held.resource, &after).await.unwrap();
     let body = json!({"first_name": "Ada", "enabled": false});
     assert_eq!(legacy.seen(), [Seen { line: format!("PATCH /users/{}", held.key), body }]);
     rest.update(&held.key, &after, &after).await.unwrap();
@@ -99,10 +100,10 @@ async fn a_directory_that_takes_a_name_twice_is_asked_first() {
     assert_eq!(rest.create(&ada()).await, taken);
     assert_eq!(line(&legacy.seen()), ["GET /users?username=ada%40example.com"], "nothing is created");
     let bert = rest.create(&with(&ada(), "userName", json!("bert@example.com"))).await.unwrap();
-    assert_eq!(rest.update(&bert.key, &bert.person, &ada()).await, taken);
+    assert_eq!(rest.update(&bert.key, &bert.resource, &ada()).await, taken);
     legacy.seen();
-    let another_case = with(&held.person, "userName", json!("ADA@example.com"));
-    rest.update(&held.key, &held.person, &another_case).await.unwrap();
+    let another_case = with(&held.resource, "userName", json!("ADA@example.com"));
+    rest.update(&held.key, &held.resource, &another_case).await.unwrap();
     assert_eq!(line(&legacy.seen()), ["PATCH /users/1"], "one's own name is free");
     legacy.next([Fault::Status(500, None)]);
     let unsure = rest.create(&with(&ada(), "userName", json!("carl@example.com"))).await;
@@ -113,7 +114,7 @@ async fn a_directory_that_takes_a_name_twice_is_asked_first() {
 async fn statuses_mean_what_they_say() {
     let (legacy, rest) = sample_directory().await;
     let held = created(&legacy, &rest).await;
-    let after = with(&held.person, "displayName", json!("Countess"));
+    let after = with(&held.resource, "displayName", json!("Countess"));
     let busy = |seconds| DirectoryError::Busy { retry_after: Some(Duration::from_secs(seconds)) };
     for (status, wait, expected) in [
         (404, None, Some(DirectoryError::NotFound)),
@@ -132,16 +133,16 @@ async fn statuses_mean_what_they_say() {
         (504, None, Some(DirectoryError::Failed { reason: "update was answered 504".into(), maybe_done: true })),
     ] {
         legacy.next([Fault::Status(status, wait)]);
-        assert_eq!(rest.update(&held.key, &held.person, &after).await.err(), expected, "{status} {wait:?}");
+        assert_eq!(rest.update(&held.key, &held.resource, &after).await.err(), expected, "{status} {wait:?}");
     }
     // Of what only reads, nothing can have been done; and only who addresses one person can be told they are gone.
     for status in [500, 502, 503, 302] {
         legacy.next([Fault::Status(status, None)]);
-        assert!(!maybe_done(rest.read(&held.key).await), "{status}");
+        assert!(!maybe_done(rest.read(ResourceType::User, &held.key).await), "{status}");
     }
     legacy.next([Fault::Status(404, None), Fault::Status(404, None), Fault::Status(404, None)]);
-    assert_eq!(rest.read(&held.key).await, Ok(None));
-    assert!(!maybe_done(rest.find(&named("ada@example.com"), ALL).await));
+    assert_eq!(rest.read(ResourceType::User, &held.key).await, Ok(None));
+    assert!(!maybe_done(rest.find(ResourceType::User, &named("ada@example.com"), ALL).await));
     assert!(!maybe_done(rest.create(&ada()).await));
 }
 
@@ -186,10 +187,10 @@ async fn a_read_is_repeated_once_when_its_connection_breaks() {
     let held = created(&legacy, &rest).await;
     for fault in [Fault::ResetBefore, Fault::ResetAfter, Fault::Cut] {
         legacy.next([fault.clone()]);
-        assert_eq!(rest.read(&held.key).await, Ok(Some(held.clone())), "{fault:?}");
+        assert_eq!(rest.read(ResourceType::User, &held.key).await, Ok(Some(held.clone())), "{fault:?}");
         assert_eq!(legacy.seen().len(), 2);
         legacy.next([fault.clone(), fault]);
-        assert!(!maybe_done(rest.read(&held.key).await));
+        assert!(!maybe_done(rest.read(ResourceType::User, &held.key).await));
         assert_eq!(legacy.seen().len(), 2);
     }
 }
@@ -201,8 +202,8 @@ async fn silence_ends_at_the_deadline() {
     legacy.next([Fault::Silence, Fault::Silence]);
     assert_eq!(rest.create(&ada()).await, Err(DirectoryError::Silent));
     assert_eq!(legacy.people().len(), 1);
-    assert_eq!(rest.read("1").await, Err(DirectoryError::Silent));
-    assert!(rest.read("1").await.unwrap().is_some(), "the connector is none the worse");
+    assert_eq!(rest.read(ResourceType::User, "1").await, Err(DirectoryError::Silent));
+    assert!(rest.read(ResourceType::User, "1").await.unwrap().is_some(), "the connector is none the worse");
 }
 
 #[tokio::test]
@@ -212,7 +213,7 @@ async fn a_directory_that_is_down_has_done_nothing() {
     drop(listener);
     let rest = rest(sample::draft(&url));
     assert!(!maybe_done(rest.create(&ada()).await));
-    assert!(!maybe_done(rest.read("1").await));
+    assert!(!maybe_done(rest.read(ResourceType::User, "1").await));
     assert!(!maybe_done(rest.probe().await));
 }
 
@@ -221,10 +222,10 @@ async fn a_stale_connection_is_replaced() {
     let (legacy, rest) = sample_directory().await;
     let held = created(&legacy, &rest).await;
     // Four calls at once leave four pooled connections; the directory then forgets all of them.
-    let calls = (0..4).map(|_| rest.read(&held.key));
+    let calls = (0..4).map(|_| rest.read(ResourceType::User, &held.key));
     assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok));
     legacy.hang_up();
-    assert_eq!(rest.read(&held.key).await, Ok(Some(held)));
+    assert_eq!(rest.read(ResourceType::User, &held.key).await, Ok(Some(held)));
     assert!(rest.create(&with(&ada(), "userName", json!("b@example.com"))).await.is_ok());
 }
 
@@ -245,7 +246,7 @@ async fn nonsense_is_a_failure() {
         "{\"username\":\"ada\"}",
     ] {
         legacy.next([Fault::Body(body)]);
-        assert!(!maybe_done(rest.read("17").await), "{body}");
+        assert!(!maybe_done(rest.read(ResourceType::User, "17").await), "{body}");
     }
     for body in [
         "",
@@ -258,11 +259,11 @@ async fn nonsense_is_a_failure() {
     ] {
         for lookup in [Lookup::All, named("ada")] {
             legacy.next([Fault::Body(body)]);
-            assert!(!maybe_done(rest.find(&lookup, ALL).await), "{body}");
+            assert!(!maybe_done(rest.find(ResourceType::User, &lookup, ALL).await), "{body}");
         }
     }
     legacy.next([Fault::Body("{\"items\":[]}")]);
-    assert!(!maybe_done(rest.find(&Lookup::All, ALL).await), "a list must say how many there are");
+    assert!(!maybe_done(rest.find(ResourceType::User, &Lookup::All, ALL).await), "a list must say how many there are");
     legacy.next([Fault::Body("{}"), Fault::Body("{}")]);
     assert!(maybe_done(rest.create(&ada()).await), "it was accepted");
     legacy.next([Fault::Body("{}"), Fault::Body("{}")]);
@@ -282,16 +283,20 @@ async fn answers_in_other_forms_are_understood() {
         ("{\"id\":\"17\",\"username\":\"ada\"}", "17", true),
     ] {
         legacy.next([Fault::Body(body)]);
-        let entry = rest.read("17").await.unwrap().unwrap();
+        let entry = rest.read(ResourceType::User, "17").await.unwrap().unwrap();
         assert_eq!(entry.key, key);
-        assert_eq!(entry.person, person(json!({"userName": "ada", "active": active})), "{body}");
+        assert_eq!(entry.resource, person(json!({"userName": "ada", "active": active})), "{body}");
     }
     legacy.next([Fault::Body("{\"id\":\"18\",\"username\":\"ada\"}")]);
-    assert_eq!(rest.read("17").await, Ok(None), "somebody else is nobody");
+    assert_eq!(rest.read(ResourceType::User, "17").await, Ok(None), "somebody else is nobody");
     legacy.next([Fault::Body(
         "{\"items\":[{\"id\":1,\"username\":\"ADA\"},{\"id\":2,\"username\":\"adam\"}],\"total\":\"2\"}",
     )]);
-    assert_eq!(rest.find(&named("ada"), ALL).await.unwrap().total, 1, "a directory that finds by prefix is narrowed");
+    assert_eq!(
+        rest.find(ResourceType::User, &named("ada"), ALL).await.unwrap().total,
+        1,
+        "a directory that finds by prefix is narrowed"
+    );
 }
 
 #[tokio::test]
@@ -311,9 +316,9 @@ async fn too_much_is_too_much() {
     let (legacy, rest) = sample_directory().await;
     let long: &'static str = format!("{{\"id\":\"{}\"}}", "x".repeat(5 << 20)).leak();
     legacy.next([Fault::Body(long)]);
-    assert!(!maybe_done(rest.read("1").await));
-    assert_eq!(rest.find(&named(&"é".repeat(5000)), ALL).await.unwrap().total, 0);
-    assert_eq!(rest.read(&"x".repeat(100_000)).await, Ok(None));
+    assert!(!maybe_done(rest.read(ResourceType::User, "1").await));
+    assert_eq!(rest.find(ResourceType::User, &named(&"é".repeat(5000)), ALL).await.unwrap().total, 0);
+    assert_eq!(rest.read(ResourceType::User, &"x".repeat(100_000)).await, Ok(None));
 }
 
 #[tokio::test]
@@ -334,7 +339,7 @@ async fn one_in_ten_calls_may_go_wrong_and_nobody_is_made_twice() {
         let name = format!("ada.{number}@example.com");
         let new = with(&ada(), "userName", json!(name));
         for _ in 0..20 {
-            match rest.find(&named(&name), ALL).await {
+            match rest.find(ResourceType::User, &named(&name), ALL).await {
                 Ok(found) if found.total == 1 => return,
                 Ok(_) => drop(rest.create(&new).await),
                 Err(_) => {}

@@ -395,12 +395,12 @@ async fn unmanaged(gateway: &Gateway, tenant: &Runtime) -> Result<Option<UserSet
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let links = gateway.store.links(&tenant.config.name, &keys).await?;
     let fits = |row: &Entry| {
-        row.person.active() == Some(true)
+        row.resource.active() == Some(true)
             && !links.contains_key(&row.key)
-            && tenant.config.dialect.accept(None, row.person.clone()).violations.is_empty()
+            && tenant.config.dialect.accept(None, row.resource.clone()).violations.is_empty()
     };
     let found = rows.iter().find(|row| fits(row));
-    Ok(found.and_then(|row| Some(UserSetup { id: row.key.clone(), user_name: row.person.user_name()?.to_owned() })))
+    Ok(found.and_then(|row| Some(UserSetup { id: row.key.clone(), user_name: row.resource.user_name()?.to_owned() })))
 }
 
 fn banner(home: &Home, setup: &Setup<'_>) -> String {

@@ -14,6 +14,7 @@ use super::embedded;
 use crate::http::gateway::{Gateway, Site};
 use crate::http::message::{Request, Response, answer};
 use crate::ports::{Directory as _, Entry, Lookup, Page};
+use crate::scim::ResourceType;
 use crate::scim::resource::Resource;
 use crate::store::{Link, LinkState};
 
@@ -118,7 +119,8 @@ async fn directory(gateway: &Gateway, tenant: &str) -> Response {
         return answer(StatusCode::NOT_FOUND, JSON, r#"{"detail":"this tenant has no embedded directory"}"#);
     };
     let unavailable = || answer(StatusCode::BAD_GATEWAY, JSON, r#"{"detail":"the directory cannot be read"}"#);
-    let Ok(mut found) = people.find(&Lookup::All, Page { offset: 0, limit: LOOKED_AT }).await else {
+    let Ok(mut found) = people.find(ResourceType::User, &Lookup::All, Page { offset: 0, limit: LOOKED_AT }).await
+    else {
         return unavailable();
     };
     found.entries.sort_by_key(|entry| std::cmp::Reverse(entry.modified));
@@ -132,7 +134,7 @@ async fn directory(gateway: &Gateway, tenant: &str) -> Response {
 }
 
 fn row(entry: &Entry, link: Option<&Link>) -> Value {
-    let person = &entry.person;
+    let person = &entry.resource;
     json!({
         "key": entry.key,
         "userName": person.user_name(),

@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 use super::embedded;
 use super::rest::plan::{Call, Update};
 use super::rest::{self, invalid};
-use crate::ports::{Directory, DirectoryError, Entry, Found, Lookup, Page};
+use super::unasked;
+use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
+use crate::scim::{Member, ResourceType};
 
 /// The key of somebody whom the imagined directory creates.
 pub const NEW: &str = "NEW";
@@ -120,7 +122,7 @@ impl Imagined {
 
     /// Puts a person into the list, as they are now.
     fn hold(&self, key: &str, person: Resource) -> Entry {
-        let entry = Entry { key: key.to_owned(), person, created: None, modified: None, version: None };
+        let entry = Entry { key: key.to_owned(), resource: person, created: None, modified: None, version: None };
         let mut people = self.people();
         people.retain(|other| other.key != key);
         people.push(entry.clone());
@@ -129,7 +131,7 @@ impl Imagined {
 }
 
 impl Directory for Imagined {
-    async fn read(&self, key: &str) -> Result<Option<Entry>, DirectoryError> {
+    async fn read(&self, _: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
         match &self.kind {
             Kind::Embedded(config) => {
                 self.own(config, format_args!("read the person {key}"), None);
@@ -142,13 +144,14 @@ impl Directory for Imagined {
         }
     }
 
-    async fn find(&self, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+    async fn find(&self, _: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
         match (&self.kind, lookup) {
             (Kind::Embedded(config), Lookup::All) => self.own(config, EVERYBODY, None),
             (Kind::Embedded(config), Lookup::Equal { path, value }) => {
                 let sought = Map::from_iter([(path.to_string(), value.clone().into())]);
                 self.own(config, format_args!("find who has this {path}"), Some(Value::Object(sought)));
             }
+            (_, Lookup::Member { .. }) => return unasked("a group"),
             (Kind::Rest(config), Lookup::All) => {
                 self.call(config, EVERYBODY, config.plan_list(page.offset, page.limit).as_ref());
             }
@@ -157,9 +160,9 @@ impl Directory for Imagined {
             }
         }
         let matches = |entry: &&Entry| match lookup {
-            Lookup::All => true,
+            Lookup::All | Lookup::Member { .. } => true,
             Lookup::Equal { path, value } => {
-                entry.person.text(path).is_some_and(|text| text.to_lowercase() == value.to_lowercase())
+                entry.resource.text(path).is_some_and(|text| text.to_lowercase() == value.to_lowercase())
             }
         };
         let found: Vec<Entry> = self.people().iter().filter(matches).cloned().collect();
@@ -183,7 +186,7 @@ impl Directory for Imagined {
             }
         };
         let name = person.user_name().map(str::to_lowercase);
-        if self.people().iter().any(|other| other.person.user_name().map(str::to_lowercase) == name) {
+        if self.people().iter().any(|other| other.resource.user_name().map(str::to_lowercase) == name) {
             return Err(DirectoryError::Conflict { attribute: "userName".into() });
         }
         Ok(self.hold(NEW, held))
@@ -224,7 +227,7 @@ impl Directory for Imagined {
         Ok(self.hold(key, held))
     }
 
-    async fn delete(&self, key: &str) -> Result<(), DirectoryError> {
+    async fn delete(&self, _: ResourceType, key: &str) -> Result<(), DirectoryError> {
         match &self.kind {
             Kind::Embedded(config) => self.own(config, format_args!("remove the person {key}"), None),
             Kind::Rest(config) => {
@@ -239,14 +242,46 @@ impl Directory for Imagined {
         Ok(())
     }
 
-    fn finds_by(&self, path: &AttrPath) -> bool {
+    async fn create_group(&self, _: &Resource, _: &[Member]) -> Result<Entry, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn update_group(&self, _: &str, _: &GroupChange) -> Result<Entry, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn members(&self, _: &str, _: Page) -> Result<Members, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn has_members(&self, _: &str, _: &[&str]) -> Result<Vec<String>, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn memberships(&self, _: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn seek(&self, _: ResourceType, _: Option<&str>, _: u64) -> Result<Vec<Entry>, DirectoryError> {
+        unasked("a walk by key")
+    }
+
+    fn seeks(&self, _: ResourceType) -> bool {
+        false
+    }
+
+    fn offers(&self, kind: ResourceType) -> bool {
+        kind == ResourceType::User
+    }
+
+    fn finds_by(&self, _: ResourceType, path: &AttrPath) -> bool {
         match &self.kind {
             Kind::Embedded(_) => embedded::finds_by(path),
             Kind::Rest(config) => config.finds_by(path),
         }
     }
 
-    fn holds(&self, path: &AttrPath) -> bool {
+    fn holds(&self, _: ResourceType, path: &AttrPath) -> bool {
         match &self.kind {
             Kind::Embedded(_) => embedded::holds(path),
             Kind::Rest(config) => config.holds(path),

@@ -8,9 +8,10 @@ pub mod imagined;
 mod meter;
 pub mod rest;
 
-use crate::ports::{Directory, DirectoryError, Entry, Found, Lookup, Page};
+use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
+use crate::scim::{Member, ResourceType};
 use crate::types::Clock;
 
 use self::embedded::Embedded;
@@ -86,13 +87,32 @@ macro_rules! delegate {
     }};
 }
 
+/// The same question to whichever connector it is, which answers from its configuration.
+macro_rules! known {
+    ($any:ident, $directory:ident => $answer:expr) => {
+        match &$any.connector {
+            Connector::Embedded($directory) => $answer,
+            Connector::Rest($directory) => $answer,
+            Connector::Imagined($directory) => $answer,
+        }
+    };
+}
+
 impl Directory for Any {
-    async fn read(&self, key: &str) -> Result<Option<Entry>, DirectoryError> {
-        delegate!(self, Read, directory => directory.read(key))
+    fn offers(&self, kind: ResourceType) -> bool {
+        known!(self, directory => directory.offers(kind))
     }
 
-    async fn find(&self, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
-        delegate!(self, Find, directory => directory.find(lookup, page))
+    async fn read(&self, kind: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
+        delegate!(self, Read, directory => directory.read(kind, key))
+    }
+
+    async fn find(&self, kind: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+        delegate!(self, Find, directory => directory.find(kind, lookup, page))
+    }
+
+    async fn seek(&self, kind: ResourceType, after: Option<&str>, limit: u64) -> Result<Vec<Entry>, DirectoryError> {
+        delegate!(self, Find, directory => directory.seek(kind, after, limit))
     }
 
     async fn create(&self, person: &Resource) -> Result<Entry, DirectoryError> {
@@ -103,27 +123,48 @@ impl Directory for Any {
         delegate!(self, Update, directory => directory.update(key, before, after))
     }
 
-    async fn delete(&self, key: &str) -> Result<(), DirectoryError> {
-        delegate!(self, Delete, directory => directory.delete(key))
+    async fn create_group(&self, group: &Resource, members: &[Member]) -> Result<Entry, DirectoryError> {
+        delegate!(self, Create, directory => directory.create_group(group, members))
+    }
+
+    async fn update_group(&self, key: &str, change: &GroupChange) -> Result<Entry, DirectoryError> {
+        delegate!(self, Update, directory => directory.update_group(key, change))
+    }
+
+    async fn members(&self, key: &str, page: Page) -> Result<Members, DirectoryError> {
+        delegate!(self, Find, directory => directory.members(key, page))
+    }
+
+    async fn has_members(&self, key: &str, candidates: &[&str]) -> Result<Vec<String>, DirectoryError> {
+        delegate!(self, Find, directory => directory.has_members(key, candidates))
+    }
+
+    async fn memberships(&self, members: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+        delegate!(self, Find, directory => directory.memberships(members))
+    }
+
+    async fn delete(&self, kind: ResourceType, key: &str) -> Result<(), DirectoryError> {
+        delegate!(self, Delete, directory => directory.delete(kind, key))
     }
 
     async fn probe(&self) -> Result<(), DirectoryError> {
         delegate!(self, Probe, directory => directory.probe())
     }
 
-    fn finds_by(&self, path: &AttrPath) -> bool {
-        match &self.connector {
-            Connector::Embedded(directory) => directory.finds_by(path),
-            Connector::Rest(directory) => directory.finds_by(path),
-            Connector::Imagined(directory) => directory.finds_by(path),
-        }
+    fn seeks(&self, kind: ResourceType) -> bool {
+        known!(self, directory => directory.seeks(kind))
     }
 
-    fn holds(&self, path: &AttrPath) -> bool {
-        match &self.connector {
-            Connector::Embedded(directory) => directory.holds(path),
-            Connector::Rest(directory) => directory.holds(path),
-            Connector::Imagined(directory) => directory.holds(path),
-        }
+    fn finds_by(&self, kind: ResourceType, path: &AttrPath) -> bool {
+        known!(self, directory => directory.finds_by(kind, path))
     }
+
+    fn holds(&self, kind: ResourceType, path: &AttrPath) -> bool {
+        known!(self, directory => directory.holds(kind, path))
+    }
+}
+
+/// For a connector without groups, and for questions that it has said it does not answer.
+fn unasked<T>(what: &str) -> Result<T, DirectoryError> {
+    Err(DirectoryError::Failed { reason: format!("{what} is not offered by this directory"), maybe_done: false })
 }

@@ -12,5 +12,8 @@ pub mod patch;
 pub mod path;
 mod render;
 pub mod resource;
+mod resource_type;
 pub mod schema;
 mod syntax;
+
+pub use resource_type::{Member, ResourceType};

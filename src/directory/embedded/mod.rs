@@ -1,9 +1,10 @@
-//! A directory of our own: people in one SQLite file, for the demo, for trying things out, and for who has nothing else yet.
+//! A directory of our own: people and groups in one SQLite file, for the demo, for trying things out, and for who has nothing else yet.
 //!
 //! A person is one row that holds the SCIM attributes as JSON, beside the few columns that are searched. One connection
 //! writes, others read at the same time (WAL), so no read waits for a write or a disk. The file belongs to one tenant; it
 //! knows nothing of tenants, dialects or links.
 
+mod groups;
 mod merge;
 mod sql;
 
@@ -12,13 +13,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Executor as _, Sqlite, SqliteConnection, SqlitePool};
 use tracing::log::LevelFilter;
 
-use crate::ports::{Directory, DirectoryError, Entry, Found, Lookup, Page};
+use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
+use crate::scim::{Member, ResourceType};
 use crate::types::{Clock, Timestamp};
 
 /// Where the people live and how carefully they are kept.
@@ -121,13 +124,17 @@ impl Embedded {
     /// # Errors
     /// As [`Directory::find`].
     pub async fn rows(&self, limit: u64) -> Result<Vec<Entry>, DirectoryError> {
-        self.find(&Lookup::All, Page { offset: 0, limit }).await.map(|found| found.entries)
+        self.find(ResourceType::User, &Lookup::All, Page { offset: 0, limit }).await.map(|found| found.entries)
     }
 
     /// Ends all connections and folds the write-ahead log into the file.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, DirectoryError> {
+        self.readers.acquire().await.map_err(failed)
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, DirectoryError>>) -> Result<T, DirectoryError> {
@@ -149,7 +156,7 @@ impl Embedded {
         after: &Resource,
     ) -> Result<Entry, DirectoryError> {
         let held = sql::read(&mut *work, key).await?.ok_or(DirectoryError::NotFound)?;
-        let was = Value::Object(held.person.as_map().clone());
+        let was = Value::Object(held.resource.as_map().clone());
         let merged = merge::merge(&Value::Object(kept(before)), &Value::Object(kept(after)), &was);
         if merged == was {
             return Ok(held);
@@ -163,23 +170,60 @@ impl Embedded {
 }
 
 impl Directory for Embedded {
-    async fn read(&self, key: &str) -> Result<Option<Entry>, DirectoryError> {
-        let Some(key) = number(key) else { return Ok(None) };
-        self.within(async { sql::read(&mut *self.readers.acquire().await.map_err(failed)?, key).await }).await
+    fn offers(&self, _: ResourceType) -> bool {
+        true
     }
 
-    async fn find(&self, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+    async fn read(&self, kind: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
+        let known = match kind {
+            ResourceType::User => number(key),
+            ResourceType::Group => groups::group_number(key),
+        };
+        let Some(key) = known else { return Ok(None) };
         self.within(async {
-            match lookup {
+            let mut reader = self.reader().await?;
+            match kind {
+                ResourceType::User => sql::read(&mut reader, key).await,
+                ResourceType::Group => groups::read(&mut reader, key).await,
+            }
+        })
+        .await
+    }
+
+    async fn find(&self, kind: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+        self.within(async {
+            match (kind, lookup) {
                 // The count and the page must be of one moment.
-                Lookup::All => sql::page(&mut *self.readers.begin().await.map_err(failed)?, page).await,
-                Lookup::Equal { path, value } => {
+                (ResourceType::Group, lookup) => {
+                    groups::find(&mut *self.readers.begin().await.map_err(failed)?, lookup, page).await
+                }
+                (ResourceType::User, Lookup::All) => {
+                    sql::page(&mut *self.readers.begin().await.map_err(failed)?, page).await
+                }
+                (ResourceType::User, Lookup::Equal { path, value }) => {
                     let column = Column::of(path).ok_or_else(|| DirectoryError::Failed {
                         reason: format!("no index on {path}"),
                         maybe_done: false,
                     })?;
-                    sql::equal(&mut *self.readers.acquire().await.map_err(failed)?, column, value, page).await
+                    sql::equal(&mut *self.reader().await?, column, value, page).await
                 }
+                (ResourceType::User, Lookup::Member { .. }) => super::unasked("members of a person"),
+            }
+        })
+        .await
+    }
+
+    async fn seek(&self, kind: ResourceType, after: Option<&str>, limit: u64) -> Result<Vec<Entry>, DirectoryError> {
+        let known = |key| match kind {
+            ResourceType::User => number(key),
+            ResourceType::Group => groups::group_number(key),
+        };
+        let Some(after) = after.map_or(Some(0), known) else { return Ok(Vec::new()) };
+        self.within(async {
+            let mut reader = self.reader().await?;
+            match kind {
+                ResourceType::User => sql::seek(&mut reader, after, limit).await,
+                ResourceType::Group => groups::seek(&mut reader, after, limit).await,
             }
         })
         .await
@@ -206,25 +250,77 @@ impl Directory for Embedded {
         .await
     }
 
-    async fn delete(&self, key: &str) -> Result<(), DirectoryError> {
-        let key = number(key).ok_or(DirectoryError::NotFound)?;
+    async fn create_group(&self, group: &Resource, members: &[Member]) -> Result<Entry, DirectoryError> {
+        self.within(async {
+            let mut work = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            let entry = groups::insert(&mut work, group, members, self.clock.now()).await?;
+            work.commit().await.map_err(uncertain)?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    async fn update_group(&self, key: &str, change: &GroupChange) -> Result<Entry, DirectoryError> {
+        let key = groups::group_number(key).ok_or(DirectoryError::NotFound)?;
+        self.within(async {
+            let mut work = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            let entry = groups::change(&mut work, key, change, self.clock.now()).await?;
+            work.commit().await.map_err(uncertain)?;
+            Ok(entry)
+        })
+        .await
+    }
+
+    async fn members(&self, key: &str, page: Page) -> Result<Members, DirectoryError> {
+        let key = groups::group_number(key).ok_or(DirectoryError::NotFound)?;
+        self.within(async { groups::members(&mut *self.readers.begin().await.map_err(failed)?, key, page).await }).await
+    }
+
+    async fn has_members(&self, key: &str, candidates: &[&str]) -> Result<Vec<String>, DirectoryError> {
+        let key = groups::group_number(key).ok_or(DirectoryError::NotFound)?;
+        self.within(async { groups::has_members(&mut *self.reader().await?, key, candidates).await }).await
+    }
+
+    async fn memberships(&self, members: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+        self.within(async { groups::memberships(&mut *self.reader().await?, members).await }).await
+    }
+
+    async fn delete(&self, kind: ResourceType, key: &str) -> Result<(), DirectoryError> {
+        let known = match kind {
+            ResourceType::User => number(key),
+            ResourceType::Group => groups::group_number(key),
+        };
+        let key = known.ok_or(DirectoryError::NotFound)?;
         self.within(async {
             let mut writer = self.writer.acquire().await.map_err(failed)?;
-            sql::delete(&mut writer, key).await
+            match kind {
+                ResourceType::User => sql::delete(&mut writer, key).await,
+                ResourceType::Group => groups::delete(&mut writer, key).await,
+            }
         })
         .await
     }
 
     async fn probe(&self) -> Result<(), DirectoryError> {
-        self.find(&Lookup::All, Page { offset: 0, limit: 0 }).await.map(|_| ())
+        self.find(ResourceType::User, &Lookup::All, Page { offset: 0, limit: 0 }).await.map(|_| ())
     }
 
-    fn finds_by(&self, path: &AttrPath) -> bool {
-        finds_by(path)
+    fn seeks(&self, _: ResourceType) -> bool {
+        true
     }
 
-    fn holds(&self, path: &AttrPath) -> bool {
-        holds(path)
+    fn finds_by(&self, kind: ResourceType, path: &AttrPath) -> bool {
+        match kind {
+            ResourceType::User => finds_by(path),
+            ResourceType::Group => groups::finds_by(path),
+        }
+    }
+
+    fn holds(&self, kind: ResourceType, path: &AttrPath) -> bool {
+        match kind {
+            ResourceType::User => holds(path),
+            ResourceType::Group => groups::holds(path),
+        }
     }
 }
 
@@ -303,7 +399,7 @@ impl Row {
     fn into_entry(self, key: i64, created: Timestamp, modified: Timestamp, version: i64) -> Entry {
         Entry {
             key: key.to_string(),
-            person: self.person,
+            resource: self.person,
             created: Some(created),
             modified: Some(modified),
             version: Some(version.to_string()),

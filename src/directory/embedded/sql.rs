@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection, SqlitePool};
 
-use super::{Column, Row, failed, fold};
+use super::{Column, Row, failed, fold, groups};
 use crate::ports::{DirectoryError, Entry, Found, Page};
 use crate::scim::resource::Resource;
 use crate::types::Timestamp;
@@ -43,11 +43,15 @@ pub async fn prepare(writer: &SqlitePool) -> Result<(), DirectoryError> {
     match version {
         0 => {
             sqlx::raw_sql(SCHEMA).execute(&mut *work).await.map_err(failed)?;
+            sqlx::raw_sql(groups::SCHEMA).execute(&mut *work).await.map_err(failed)?;
         }
-        1 => {}
+        1 => {
+            sqlx::raw_sql(groups::SCHEMA).execute(&mut *work).await.map_err(failed)?;
+        }
+        2 => {}
         later => {
             let reason =
-                format!("the file has form {later}; this Portcullis knows form 1: use the version that wrote it");
+                format!("the file has form {later}; this Portcullis knows form 2: use the version that wrote it");
             return Err(DirectoryError::Failed { reason, maybe_done: false });
         }
     }
@@ -82,6 +86,19 @@ pub async fn page(connection: &mut SqliteConnection, page: Page) -> Result<Found
         .await
         .map_err(failed)?;
     Ok(Found { entries: rows.iter().map(entry).collect::<Result<_, _>>()?, total })
+}
+
+/// The people after a key.
+pub async fn seek(connection: &mut SqliteConnection, after: i64, limit: u64) -> Result<Vec<Entry>, DirectoryError> {
+    let rows = sqlx::query(
+        "SELECT key, attributes, created, modified, version FROM people WHERE key > ? ORDER BY key LIMIT ?",
+    )
+    .bind(after)
+    .bind(whole(limit))
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    rows.iter().map(entry).collect()
 }
 
 /// Those who have a value, in order of their keys.
@@ -179,7 +196,8 @@ fn attributes(row: &Row) -> String {
     serde_json::to_string(row.person.as_map()).expect("JSON values can always be written")
 }
 
-fn entry(row: &SqliteRow) -> Result<Entry, DirectoryError> {
+/// What a row holds; its key is the number alone.
+pub fn entry(row: &SqliteRow) -> Result<Entry, DirectoryError> {
     let attributes: &str = row.try_get("attributes").map_err(failed)?;
     let person = serde_json::from_str(attributes).map_err(|_| DirectoryError::Failed {
         reason: "a row's attributes are not a JSON object".into(),
@@ -187,7 +205,7 @@ fn entry(row: &SqliteRow) -> Result<Entry, DirectoryError> {
     })?;
     Ok(Entry {
         key: row.try_get::<i64, _>("key").map_err(failed)?.to_string(),
-        person: Resource::from_map(person),
+        resource: Resource::from_map(person),
         created: Some(Timestamp::from_millis(row.try_get("created").map_err(failed)?)),
         modified: Some(Timestamp::from_millis(row.try_get("modified").map_err(failed)?)),
         version: Some(row.try_get::<i64, _>("version").map_err(failed)?.to_string()),
@@ -202,7 +220,8 @@ fn taken(error: sqlx::Error) -> DirectoryError {
     failed(error)
 }
 
-fn whole(number: u64) -> i64 {
+/// As `SQLite` counts.
+pub fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
@@ -237,7 +256,7 @@ mod tests {
         let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
         prepare(&pool).await.unwrap();
         prepare(&pool).await.unwrap();
-        sqlx::raw_sql("PRAGMA user_version = 2").execute(&pool).await.unwrap();
+        sqlx::raw_sql("PRAGMA user_version = 3").execute(&pool).await.unwrap();
         assert!(matches!(prepare(&pool).await, Err(DirectoryError::Failed { maybe_done: false, .. })));
     }
 }

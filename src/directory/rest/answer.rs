@@ -154,7 +154,7 @@ pub fn entry(config: &Config, record: &Map<String, Value>) -> Result<Entry, Stri
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
-    Ok(Entry { key, person, created: None, modified: None, version })
+    Ok(Entry { key, resource: person, created: None, modified: None, version })
 }
 
 /// The entries of a list or find answer, and what it says about how many there are in all.

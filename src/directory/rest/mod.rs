@@ -19,10 +19,12 @@ use self::answer::Step;
 use self::config::{Change, Removal};
 use self::plan::{Call, Replacement, Update};
 use super::client::{Client, Deadline};
+use super::unasked;
 use crate::mapping::Unwritable;
-use crate::ports::{Directory, DirectoryError, Entry, Found, Lookup, Page};
+use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
+use crate::scim::{Member, ResourceType};
 use crate::types::Clock;
 
 /// How many changes to different people can go side by side at least, where they must take turns.
@@ -130,7 +132,7 @@ impl Rest {
             return Err(Step::Find.nonsense(format!("it holds only a part of what was found by {path}")));
         }
         let sought = value.to_lowercase();
-        let matches = |entry: &Entry| match entry.person.get(path) {
+        let matches = |entry: &Entry| match entry.resource.get(path) {
             Some(Value::String(text)) => text.to_lowercase() == sought,
             Some(Value::Bool(yes)) => sought == if *yes { "true" } else { "false" },
             Some(Value::Number(number)) => number.to_string() == sought,
@@ -179,12 +181,16 @@ impl Rest {
 }
 
 impl Directory for Rest {
-    async fn read(&self, key: &str) -> Result<Option<Entry>, DirectoryError> {
+    async fn read(&self, _: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
         self.read_by(key, self.client.deadline()).await
     }
 
-    async fn find(&self, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
-        let Lookup::Equal { path, value } = lookup else { return self.list(page).await };
+    async fn find(&self, _: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+        let (path, value) = match lookup {
+            Lookup::All => return self.list(page).await,
+            Lookup::Equal { path, value } => (path, value),
+            Lookup::Member { .. } => return unasked("a group"),
+        };
         if !self.config.finds_by(path) {
             return Err(DirectoryError::Failed { reason: format!("no find operation for {path}"), maybe_done: false });
         }
@@ -234,7 +240,7 @@ impl Directory for Rest {
         }
     }
 
-    async fn delete(&self, key: &str) -> Result<(), DirectoryError> {
+    async fn delete(&self, _: ResourceType, key: &str) -> Result<(), DirectoryError> {
         let deadline = self.client.deadline();
         let done = self.call(self.config.plan_delete(key), deadline).await?;
         done.map(|_| ()).ok_or(DirectoryError::NotFound)
@@ -244,11 +250,43 @@ impl Directory for Rest {
         self.list_page(0, 1, self.client.deadline()).await.map(|_| ())
     }
 
-    fn finds_by(&self, path: &AttrPath) -> bool {
+    async fn create_group(&self, _: &Resource, _: &[Member]) -> Result<Entry, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn update_group(&self, _: &str, _: &GroupChange) -> Result<Entry, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn members(&self, _: &str, _: Page) -> Result<Members, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn has_members(&self, _: &str, _: &[&str]) -> Result<Vec<String>, DirectoryError> {
+        unasked("a group")
+    }
+
+    async fn memberships(&self, _: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn seek(&self, _: ResourceType, _: Option<&str>, _: u64) -> Result<Vec<Entry>, DirectoryError> {
+        unasked("a walk by key")
+    }
+
+    fn seeks(&self, _: ResourceType) -> bool {
+        false
+    }
+
+    fn offers(&self, kind: ResourceType) -> bool {
+        kind == ResourceType::User
+    }
+
+    fn finds_by(&self, _: ResourceType, path: &AttrPath) -> bool {
         self.config.finds_by(path)
     }
 
-    fn holds(&self, path: &AttrPath) -> bool {
+    fn holds(&self, _: ResourceType, path: &AttrPath) -> bool {
         self.config.holds(path)
     }
 }

@@ -179,7 +179,7 @@ impl Supposed {
             if person.active().is_none() {
                 person.set(&view::active_path(), Value::Bool(true));
             }
-            Entry { key: key.to_owned(), person, created: None, modified: None, version: None }
+            Entry { key: key.to_owned(), resource: person, created: None, modified: None, version: None }
         };
         let Some(json) = person else {
             let line = addressed.map(|id| {
@@ -235,7 +235,8 @@ async fn walk(
     let there =
         |entry: &&Entry| matches!(runtime.directory.connector(), Connector::Imagined(one) if one.has(&entry.key));
     if let Some(entry) = person.entry.as_ref().filter(|_| person.managed).filter(there) {
-        let link = view::link_after(&*runtime.directory, &entry.key, LinkState::Managed, &entry.person, &entry.person);
+        let link =
+            view::link_after(&*runtime.directory, &entry.key, LinkState::Managed, &entry.resource, &entry.resource);
         store.put_link(&runtime.config.name, &link).await?;
     }
     let outcome = if is_discovery(route) {

@@ -15,6 +15,7 @@ use crate::http::error::Refusal;
 use crate::http::gateway::Runtime;
 use crate::http::record::Record;
 use crate::ports::{Directory, DirectoryError, Entry};
+use crate::scim::ResourceType;
 use crate::scim::error::ScimError;
 use crate::scim::patch::{self, Operation};
 use crate::scim::path::AttrPath;
@@ -53,7 +54,7 @@ impl People<'_> {
     }
 
     fn person(&self, entry: Entry, link: Option<Link>) -> Person {
-        let whole = view::whole(entry.person.clone(), link.as_ref());
+        let whole = view::whole(entry.resource.clone(), link.as_ref());
         let mut seen = whole.clone();
         self.tenant.config.dialect.shape(&mut seen);
         Person { entry, whole, seen, link }
@@ -66,7 +67,7 @@ impl People<'_> {
 
     /// The person with this id, if there is one to be seen.
     pub async fn lookup(&self, id: &str) -> Result<Option<Person>, Refusal> {
-        let Some(entry) = self.tenant.directory.read(id).await? else { return Ok(None) };
+        let Some(entry) = self.tenant.directory.read(ResourceType::User, id).await? else { return Ok(None) };
         let link = self.store.link(self.name(), &entry.key).await?;
         Ok(self.see(entry, link))
     }
@@ -158,7 +159,7 @@ impl People<'_> {
         let removed = Link::new(&key, LinkState::Removed);
         match self.tenant.config.dialect.on_delete {
             OnDelete::Delete => {
-                match self.tenant.directory.delete(&key).await {
+                match self.tenant.directory.delete(ResourceType::User, &key).await {
                     // Gone already is what was asked for; the answer to a first try may have been lost.
                     Ok(()) | Err(DirectoryError::NotFound) => {}
                     Err(error) => return Err(error.into()),
@@ -202,21 +203,21 @@ impl People<'_> {
         {
             // What the directory changed the form of is not written again while nobody asserts something new.
             if after.get(&path) == person.whole.get(&path) {
-                keep(&entry.person, &mut wanted, &path);
+                keep(&entry.resource, &mut wanted, &path);
             }
         }
         self.strip(&mut wanted, record);
-        if entry.person == wanted {
+        if entry.resource == wanted {
             return Ok(entry.clone());
         }
-        Ok(self.tenant.directory.update(&entry.key, &entry.person, &wanted).await?)
+        Ok(self.tenant.directory.update(&entry.key, &entry.resource, &wanted).await?)
     }
 
     /// Takes away what the directory has nowhere to keep, and says so.
     fn strip(&self, wanted: &mut Resource, record: &mut Record) {
         let directory = &self.tenant.directory;
         for path in wanted.paths() {
-            if !directory.holds(&path) {
+            if !directory.holds(ResourceType::User, &path) {
                 wanted.remove(&path);
                 // The link keeps this one.
                 if !path.is("externalId") {
@@ -234,7 +235,7 @@ impl People<'_> {
         sent: &Resource,
         before: Option<&Link>,
     ) -> Result<Person, Refusal> {
-        let link = link_after(&*self.tenant.directory, &entry.key, state, sent, &entry.person);
+        let link = link_after(&*self.tenant.directory, &entry.key, state, sent, &entry.resource);
         if before != Some(&link) {
             self.store.put_link(self.name(), &link).await?;
         }

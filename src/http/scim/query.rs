@@ -8,6 +8,7 @@ use crate::dialect::{OnDelete, Visibility};
 use crate::http::error::Refusal;
 use crate::http::gateway::Runtime;
 use crate::ports::{Directory, Entry, Lookup, Page};
+use crate::scim::ResourceType;
 use crate::scim::command::Query;
 use crate::scim::error::ScimError;
 use crate::scim::filter::{Filter, Subject};
@@ -77,7 +78,7 @@ impl People<'_> {
     /// One page of everybody, as the directory pages.
     async fn native(&self, wanted: Range<u64>) -> Result<Listed, Refusal> {
         let page = Page { offset: wanted.start, limit: wanted.end - wanted.start };
-        let found = self.tenant.directory.find(&Lookup::All, page).await?;
+        let found = self.tenant.directory.find(ResourceType::User, &Lookup::All, page).await?;
         let people = self.see_all(found.entries).await?;
         Ok(Listed { people, total: found.total })
     }
@@ -86,7 +87,7 @@ impl People<'_> {
     async fn walk(&self, lookup: &Lookup, found: &mut Collected<'_>) -> Result<(), Refusal> {
         let mut offset = 0;
         loop {
-            let page = self.tenant.directory.find(lookup, Page { offset, limit: STEP }).await?;
+            let page = self.tenant.directory.find(ResourceType::User, lookup, Page { offset, limit: STEP }).await?;
             if page.total > SCAN {
                 return Err(ScimError::too_many(format!(
                     "this query would have to look at {} people, more than {SCAN}; filter by userName, externalId or id",
@@ -132,9 +133,12 @@ pub(super) fn plan(tenant: &Runtime, filter: Option<&Filter>) -> Plan {
         if path.is("id") {
             return Plan::Id(value.to_owned());
         }
-        if tenant.directory.finds_by(path) {
+        if tenant.directory.finds_by(ResourceType::User, path) {
             best = Plan::Equal { path: path.clone(), value: value.to_owned() };
-        } else if path.is("externalId") && !tenant.directory.holds(path) && matches!(best, Plan::Scan) {
+        } else if path.is("externalId")
+            && !tenant.directory.holds(ResourceType::User, path)
+            && matches!(best, Plan::Scan)
+        {
             best = Plan::ExternalId(value.to_owned());
         }
     }

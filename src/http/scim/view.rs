@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dialect::{Dialect, Visibility};
 use crate::ports::Directory;
+use crate::scim::ResourceType;
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 use crate::store::{Link, LinkState};
@@ -46,13 +47,19 @@ pub fn link_after<D: Directory>(directory: &D, key: &str, state: LinkState, sent
         for path in sent.paths() {
             let (wanted, found) = (sent.get(&path), held.get(&path));
             // `active` is never taken from memory: a leaver is whoever the directory says.
-            if wanted == found || path == external_id || path.is("active") || !directory.holds(&path) {
+            if wanted == found
+                || path == external_id
+                || path.is("active")
+                || !directory.holds(ResourceType::User, &path)
+            {
                 continue;
             }
             asserted.insert(path.to_string(), json!({ "sent": wanted, "held": found }));
         }
     }
-    let external_id = (!directory.holds(&external_id)).then(|| sent.text(&external_id).map(String::from)).flatten();
+    let external_id = (!directory.holds(ResourceType::User, &external_id))
+        .then(|| sent.text(&external_id).map(String::from))
+        .flatten();
     Link { key: key.to_owned(), state, external_id, asserted }
 }
 

@@ -19,6 +19,7 @@ use crate::http::record::Record;
 use crate::http::scim::people::Person;
 use crate::http::scim::view;
 use crate::ports::{Directory as _, DirectoryError, Entry, Lookup, Page};
+use crate::scim::ResourceType;
 use crate::scim::error::ScimError;
 use crate::scim::resource::Resource;
 use crate::store::{LinkState, OpenCreate};
@@ -119,11 +120,11 @@ impl People<'_> {
         let mut state = LinkState::Managed;
         if dialect.on_disable == OnDisable::Unlink {
             // Linking leaves the directory's own switch as it is.
-            let lets_in = person.entry.person.active() != Some(false);
+            let lets_in = person.entry.resource.active() != Some(false);
             if lets_in && resource.active() == Some(false) {
                 state = LinkState::Unlinked;
             }
-            keep(&person.entry.person, &mut resource, &view::active_path());
+            keep(&person.entry.resource, &mut resource, &view::active_path());
         }
         let entry = self.carry_out(&person, &resource, record).await?;
         self.remember(entry, state, &resource, person.link.as_ref()).await
@@ -132,9 +133,9 @@ impl People<'_> {
     /// The person whom the directory knows by this user name.
     async fn named(&self, user_name: &str) -> Result<Option<Entry>, DirectoryError> {
         let lookup = Lookup::Equal { path: view::user_name_path(), value: user_name.to_owned() };
-        let found = self.tenant.directory.find(&lookup, Page { offset: 0, limit: 10 }).await?;
+        let found = self.tenant.directory.find(ResourceType::User, &lookup, Page { offset: 0, limit: 10 }).await?;
         let wanted = user_name.to_lowercase();
-        let same = |entry: &Entry| entry.person.user_name().is_some_and(|name| name.to_lowercase() == wanted);
+        let same = |entry: &Entry| entry.resource.user_name().is_some_and(|name| name.to_lowercase() == wanted);
         Ok(found.entries.into_iter().find(same))
     }
 }
@@ -196,7 +197,7 @@ mod tests {
         for (created, body, ours) in rows {
             let entry = Entry {
                 key: "1".into(),
-                person: Resource::default(),
+                resource: Resource::default(),
                 created: created.map(Timestamp::from_seconds),
                 modified: None,
                 version: None,
