@@ -143,6 +143,7 @@ fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
     let place = match &tenant.directory {
         DirectoryConfig::Embedded(embedded) => format!(", {}", embedded.path.display()),
         DirectoryConfig::Rest(_) => String::new(),
+        DirectoryConfig::Sql(sql) => format!(", {}", sql.place()),
     };
     row(out, "Directory", format_args!("{kind}{place}"));
     if tenant.strict_attributes {

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::DirectoryConfig;
 use super::diagnostic::Severity;
+use super::directory_sql;
 use super::load::later;
 use super::reader::{Section, choose};
 use super::tenant::Context;
@@ -16,21 +17,22 @@ use super::value::{Value, advice};
 use crate::directory::rest::{Attribute, Draft};
 use crate::directory::{embedded, rest};
 
-const KINDS: [&str; 2] = ["embedded", "rest"];
-const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(5);
+const KINDS: [&str; 3] = ["embedded", "rest", "sql"];
+pub(super) const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(5);
 
 /// Reads the directory of the tenant `name`.
 pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) -> Option<DirectoryConfig> {
     let kind = section.required("kind", "kind = \"embedded\"").and_then(|value| {
         value.parse(|text| {
             KINDS.into_iter().find(|kind| *kind == text).ok_or_else(|| match text {
-                "scim" | "ldap" | "sql" => later("as directory", "choose `embedded` or `rest`"),
+                "scim" | "ldap" => later("as directory", "choose `embedded`, `rest` or `sql`"),
                 _ => advice("is no kind of directory", choose(text, &KINDS)),
             })
         })
     });
     match kind {
         Some("embedded") => embedded(section, name, context).map(DirectoryConfig::Embedded),
+        Some("sql") => directory_sql::read(section).map(DirectoryConfig::Sql),
         Some(_) => rest(section).map(DirectoryConfig::Rest),
         None => {
             section.abandon();
@@ -121,16 +123,16 @@ fn rest(mut section: Section<'_>) -> Option<rest::Config> {
     config.ok()
 }
 
-fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
+pub(super) fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
     section.value(key)?.text()
 }
 
-fn number(section: &mut Section<'_>, key: &str, default: u64, bounds: std::ops::RangeInclusive<i64>) -> u64 {
+pub(super) fn number(section: &mut Section<'_>, key: &str, default: u64, bounds: std::ops::RangeInclusive<i64>) -> u64 {
     section.value(key).and_then(|value| value.integer(bounds)).and_then(|n| u64::try_from(n).ok()).unwrap_or(default)
 }
 
 /// A table whose keys the operator chooses, in the order written.
-fn map<T>(section: &mut Section<'_>, key: &str, read: impl Fn(&Value<'_>) -> Option<T>) -> Vec<(String, T)> {
+pub(super) fn map<T>(section: &mut Section<'_>, key: &str, read: impl Fn(&Value<'_>) -> Option<T>) -> Vec<(String, T)> {
     let mut section = section.section(key);
     let names = section.names();
     let mut entry = |name: String| Some((name.clone(), read(&section.value(&name)?)?));
@@ -161,7 +163,7 @@ fn line(value: &Value<'_>) -> Option<String> {
 }
 
 /// `"field"`, or `{ field = "…", kind = "…", default = … }`.
-fn attribute(value: &Value<'_>) -> Option<Attribute> {
+pub(super) fn attribute(value: &Value<'_>) -> Option<Attribute> {
     if value.is_text() {
         return Some(Attribute { field: value.text()?, kind: None, default: None });
     }
@@ -174,6 +176,6 @@ fn attribute(value: &Value<'_>) -> Option<Attribute> {
 }
 
 /// A text, number or boolean as JSON.
-fn json(value: &Value<'_>) -> Option<Json> {
+pub(super) fn json(value: &Value<'_>) -> Option<Json> {
     value.scalar()
 }

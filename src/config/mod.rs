@@ -11,6 +11,7 @@
 mod cover;
 mod diagnostic;
 mod directory;
+mod directory_sql;
 mod environment;
 mod load;
 mod reader;
@@ -33,7 +34,7 @@ pub use environment::Environment;
 pub use words::span;
 
 use crate::dialect::Dialect;
-use crate::directory::{embedded, rest};
+use crate::directory::{embedded, rest, sql};
 use crate::limit;
 
 /// Everything the gateway was told, checked. A request keeps the snapshot it started with; a reload swaps the pointer.
@@ -194,6 +195,8 @@ pub enum DirectoryConfig {
     Embedded(embedded::Config),
     /// A JSON-over-HTTP user system.
     Rest(rest::Config),
+    /// Tables of a database.
+    Sql(sql::Config),
 }
 
 impl DirectoryConfig {
@@ -202,6 +205,7 @@ impl DirectoryConfig {
         match self {
             Self::Embedded(_) => "embedded",
             Self::Rest(_) => "rest",
+            Self::Sql(_) => "sql",
         }
     }
 }

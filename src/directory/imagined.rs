@@ -7,10 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::embedded;
 use super::rest::plan::{Call, Update};
 use super::rest::{self, invalid};
 use super::unasked;
+use super::{embedded, sql};
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
@@ -27,6 +27,8 @@ pub enum Kind {
     Embedded(embedded::Config),
     /// A user system with a REST interface.
     Rest(Box<rest::Config>),
+    /// Tables of a database.
+    Sql(Box<sql::Config>),
 }
 
 /// Something the directory was asked. Values are the sample's own.
@@ -45,7 +47,7 @@ pub enum Asked {
         /// The JSON body.
         body: Option<Value>,
     },
-    /// Work on the gateway's own file.
+    /// Work on the gateway's own file, or in a database.
     Own {
         /// What is done.
         purpose: String,
@@ -85,6 +87,7 @@ impl Imagined {
     pub fn has(&self, key: &str) -> bool {
         let possible = match &self.kind {
             Kind::Embedded(_) => embedded::is_key(key),
+            Kind::Sql(_) => !key.is_empty(),
             Kind::Rest(config) => config.plan_read(key).is_some(),
         };
         possible && self.person(key).is_some()
@@ -98,9 +101,14 @@ impl Imagined {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
     }
 
-    /// Notes work on the gateway's own file.
-    fn own(&self, config: &embedded::Config, what: impl std::fmt::Display, values: Option<Value>) {
-        self.note(Asked::Own { purpose: format!("{what} (in {})", config.path.display()), values });
+    /// Notes work on the gateway's own file, or in a database.
+    fn own(&self, what: impl std::fmt::Display, values: Option<Value>) {
+        let place = match &self.kind {
+            Kind::Embedded(config) => config.path.display().to_string(),
+            Kind::Sql(config) => config.place(),
+            Kind::Rest(_) => String::new(),
+        };
+        self.note(Asked::Own { purpose: format!("{what} (in {place})"), values });
     }
 
     /// Notes a call; `false` when it cannot be addressed and so is never made.
@@ -133,9 +141,9 @@ impl Imagined {
 impl Directory for Imagined {
     async fn read(&self, _: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
         match &self.kind {
-            Kind::Embedded(config) => {
-                self.own(config, format_args!("read the person {key}"), None);
-                Ok(self.person(key).filter(|_| embedded::is_key(key)))
+            Kind::Embedded(_) | Kind::Sql(_) => {
+                self.own(format_args!("read the person {key}"), None);
+                Ok(self.person(key).filter(|_| self.has(key)))
             }
             Kind::Rest(config) => {
                 let made = self.call(config, format!("read the person {key}"), config.plan_read(key).as_ref());
@@ -146,10 +154,10 @@ impl Directory for Imagined {
 
     async fn find(&self, _: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
         match (&self.kind, lookup) {
-            (Kind::Embedded(config), Lookup::All) => self.own(config, EVERYBODY, None),
-            (Kind::Embedded(config), Lookup::Equal { path, value }) => {
+            (Kind::Embedded(_) | Kind::Sql(_), Lookup::All) => self.own(EVERYBODY, None),
+            (Kind::Embedded(_) | Kind::Sql(_), Lookup::Equal { path, value }) => {
                 let sought = Map::from_iter([(path.to_string(), value.clone().into())]);
-                self.own(config, format_args!("find who has this {path}"), Some(Value::Object(sought)));
+                self.own(format_args!("find who has this {path}"), Some(Value::Object(sought)));
             }
             (_, Lookup::Member { .. }) => return unasked("a group"),
             (Kind::Rest(config), Lookup::All) => {
@@ -174,8 +182,8 @@ impl Directory for Imagined {
 
     async fn create(&self, person: &Resource) -> Result<Entry, DirectoryError> {
         let held = match &self.kind {
-            Kind::Embedded(config) => {
-                self.own(config, "add a person", Some(Value::Object(person.as_map().clone())));
+            Kind::Embedded(_) | Kind::Sql(_) => {
+                self.own("add a person", Some(Value::Object(person.as_map().clone())));
                 person.clone()
             }
             Kind::Rest(config) => {
@@ -194,8 +202,8 @@ impl Directory for Imagined {
 
     async fn update(&self, key: &str, before: &Resource, after: &Resource) -> Result<Entry, DirectoryError> {
         let held = match &self.kind {
-            Kind::Embedded(config) => {
-                self.own(config, format_args!("change the person {key}"), Some(difference(before, after)));
+            Kind::Embedded(_) | Kind::Sql(_) => {
+                self.own(format_args!("change the person {key}"), Some(difference(before, after)));
                 after.clone()
             }
             Kind::Rest(config) => match config.plan_update(key, before, after).map_err(|error| invalid(&error))? {
@@ -229,7 +237,7 @@ impl Directory for Imagined {
 
     async fn delete(&self, _: ResourceType, key: &str) -> Result<(), DirectoryError> {
         match &self.kind {
-            Kind::Embedded(config) => self.own(config, format_args!("remove the person {key}"), None),
+            Kind::Embedded(_) | Kind::Sql(_) => self.own(format_args!("remove the person {key}"), None),
             Kind::Rest(config) => {
                 self.call(config, format!("remove the person {key}"), config.plan_delete(key).as_ref());
             }
@@ -277,6 +285,7 @@ impl Directory for Imagined {
     fn finds_by(&self, _: ResourceType, path: &AttrPath) -> bool {
         match &self.kind {
             Kind::Embedded(_) => embedded::finds_by(path),
+            Kind::Sql(config) => config.finds_by(ResourceType::User, path),
             Kind::Rest(config) => config.finds_by(path),
         }
     }
@@ -284,6 +293,7 @@ impl Directory for Imagined {
     fn holds(&self, _: ResourceType, path: &AttrPath) -> bool {
         match &self.kind {
             Kind::Embedded(_) => embedded::holds(path),
+            Kind::Sql(config) => config.holds(ResourceType::User, path),
             Kind::Rest(config) => config.holds(path),
         }
     }

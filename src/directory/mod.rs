@@ -7,6 +7,7 @@ pub mod embedded;
 pub mod imagined;
 mod meter;
 pub mod rest;
+pub mod sql;
 
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
@@ -18,6 +19,7 @@ use self::embedded::Embedded;
 use self::imagined::Imagined;
 use self::meter::{Meter, Operation};
 use self::rest::Rest;
+use self::sql::Sql;
 
 /// One kind of directory or another.
 pub enum Connector {
@@ -25,6 +27,8 @@ pub enum Connector {
     Embedded(Embedded),
     /// A user system with a REST interface.
     Rest(Box<Rest>),
+    /// A database.
+    Sql(Box<Sql>),
     /// One of these that is only imagined, for `portcullis explain`.
     Imagined(Imagined),
 }
@@ -38,6 +42,12 @@ impl From<Embedded> for Connector {
 impl From<Rest> for Connector {
     fn from(rest: Rest) -> Self {
         Self::Rest(Box::new(rest))
+    }
+}
+
+impl From<Sql> for Connector {
+    fn from(sql: Sql) -> Self {
+        Self::Sql(Box::new(sql))
     }
 }
 
@@ -68,6 +78,7 @@ impl Any {
     pub async fn close(&self) {
         match &self.connector {
             Connector::Embedded(embedded) => embedded.close().await,
+            Connector::Sql(sql) => sql.close().await,
             Connector::Rest(_) | Connector::Imagined(_) => {}
         }
     }
@@ -80,6 +91,7 @@ macro_rules! delegate {
             match &$any.connector {
                 Connector::Embedded($directory) => $call.await,
                 Connector::Rest($directory) => $call.await,
+                Connector::Sql($directory) => $call.await,
                 Connector::Imagined($directory) => $call.await,
             }
         };
@@ -93,6 +105,7 @@ macro_rules! known {
         match &$any.connector {
             Connector::Embedded($directory) => $answer,
             Connector::Rest($directory) => $answer,
+            Connector::Sql($directory) => $answer,
             Connector::Imagined($directory) => $answer,
         }
     };

@@ -9,6 +9,7 @@
 )]
 
 pub mod consent;
+pub mod databases;
 pub mod gateway;
 pub mod legacy;
 mod line;

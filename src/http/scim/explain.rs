@@ -206,6 +206,7 @@ fn imagine(tenant: &Arc<Tenant>, person: Option<Entry>, clock: &Clock) -> Runtim
     let kind = match &tenant.directory {
         DirectoryConfig::Embedded(config) => Kind::Embedded(config.clone()),
         DirectoryConfig::Rest(config) => Kind::Rest(Box::new(config.clone())),
+        DirectoryConfig::Sql(config) => Kind::Sql(Box::new(config.clone())),
     };
     Runtime {
         config: Arc::clone(tenant),
