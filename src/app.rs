@@ -30,6 +30,7 @@ use crate::http::serve::{Bounds, serve};
 use crate::http::tls::{Certificate, TlsError};
 use crate::limit::Limiter;
 use crate::ports::{Directory as _, DirectoryError};
+use crate::scim::cursor;
 use crate::store::{self, Store, StoreError};
 use crate::types::{Clock, Random};
 
@@ -114,10 +115,12 @@ impl App {
     pub async fn with_store(config: Config, parts: Parts, store: Store) -> Result<Self, AppError> {
         let certificate =
             config.server.tls.as_ref().map(|tls| Certificate::load(&tls.certificate, &tls.private_key)).transpose()?;
-        let authorization = AuthorizationServer::open(store.clone(), parts.clock.clone(), parts.random.clone()).await?;
+        let authorization =
+            AuthorizationServer::open(store.clone(), &config.keys, parts.clock.clone(), parts.random.clone()).await?;
         let snapshot = assemble(Arc::new(config), None, &parts.clock).await?;
         let gateway = Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
+            cursors: cursor::Key::new(&store.server_secret("cursor", &parts.random.bytes()).await?),
             store,
             authorization,
             clock: parts.clock,
@@ -236,15 +239,16 @@ pub fn told_to_stop() -> impl Future<Output = ()> + Send {
 
 /// Tries what a configuration names, for `check --connect`: each with why it cannot be used, without secrets.
 pub async fn probe(config: &Config, clock: &Clock) -> Vec<(String, Result<(), String>)> {
-    let state = match Store::open(&config.state.url, clock.clone()).await {
+    let told = |answer: Result<(), StoreError>| answer.map_err(|error| error.to_string());
+    let mut outcomes = Vec::new();
+    match Store::open(&config.state.url, clock.clone()).await {
         Ok(store) => {
-            let answer = store.ping().await;
+            outcomes.push(("state".to_owned(), told(store.ping().await)));
+            outcomes.push(("master key".to_owned(), told(store.master_key(&config.keys.master).await.map(|_| ()))));
             store.close().await;
-            answer
         }
-        Err(error) => Err(error),
-    };
-    let mut outcomes = vec![("state".to_owned(), state.map_err(|error| error.to_string()))];
+        Err(error) => outcomes.push(("state".to_owned(), told(Err(error)))),
+    }
     for (name, tenant) in &config.tenants {
         let outcome = match open(name, &tenant.directory, clock).await {
             Ok(directory) => {
@@ -311,18 +315,30 @@ async fn upkeep(gateway: Arc<Gateway>, metrics: Option<PrometheusHandle>) {
     notice.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut slow = interval(Duration::from_secs(5));
     slow.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut hourly = interval(Duration::from_hours(1));
+    hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut hours = 0_u32;
     let mut generation = gateway.store.generation().await.unwrap_or_default();
     loop {
         tokio::select! {
             _ = notice.tick() => match gateway.store.generation().await {
                 Ok(now) if now != generation => {
                     generation = now;
-                    gateway.authorization.forget();
+                    gateway.authorization.catch_up().await;
                 }
                 Ok(_) => {}
                 // What is cached may be stale while the state is away: check everything anew once it is back.
                 Err(_) => gateway.authorization.forget(),
             },
+            _ = hourly.tick() => {
+                let snapshot = gateway.snapshot.load_full();
+                let tenants = snapshot.tenants.keys().map(String::as_str);
+                // Measured every hour, said once a day.
+                if let Err(error) = gateway.authorization.expiring_secrets(tenants, hours.is_multiple_of(24)).await {
+                    tracing::warn!(%error, "whether secrets expire soon cannot be told");
+                }
+                hours = hours.wrapping_add(1);
+            }
             _ = slow.tick() => {
                 let snapshot = gateway.snapshot.load_full();
                 let (now, longest) = (gateway.clock.monotonic(), longest_window(&snapshot));
@@ -398,10 +414,13 @@ async fn reload(gateway: &Gateway, certificate: Option<&Certificate>, source: &m
         || config.operations != old.operations
         || config.state != old.state
         || config.rate_store != old.rate_store
+        || config.keys != old.keys
         || config.server.public_url != old.server.public_url
         || config.server.tls.is_some() != old.server.tls.is_some()
     {
-        return Err("listen addresses, public_url, state, rate_store and switching TLS on or off need a restart".into());
+        return Err(
+            "listen addresses, public_url, state, keys, rate_store and switching TLS on or off need a restart".into()
+        );
     }
     let tls = config.server.tls.clone();
     let snapshot =
@@ -410,6 +429,8 @@ async fn reload(gateway: &Gateway, certificate: Option<&Certificate>, source: &m
         certificate.reload(&tls.certificate, &tls.private_key).map_err(|error| error.to_string())?;
     }
     gateway.snapshot.store(Arc::new(snapshot));
+    // Whom a tenant trusts may have changed.
+    gateway.authorization.forget();
     let changed = files != source.files;
     source.files = files;
     Ok(changed)

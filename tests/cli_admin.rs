@@ -10,7 +10,7 @@ use std::time::Duration;
 use portcullis::cli::{self, Exit, Failure, World};
 use portcullis::config::Environment;
 use portcullis::oauth::{Role, opaque, password};
-use portcullis::store::{AuditRecord, Store};
+use portcullis::store::{AuditRecord, Source, Store};
 use portcullis::types::{Clock, Digest, Random, Secret, Timestamp};
 use serde_json::{Value, json};
 
@@ -128,15 +128,33 @@ async fn an_administrator_comes_changes_and_goes() {
     assert_eq!(
         said.out,
         [
-            " USER NAME        ROLE        STATE     ADDED\n",
-            " alex             viewer      active    2027-01-15 08:00:00\n",
-            " kim@example.com  super_user  disabled  2027-01-15 08:00:00\n",
+            " #   USER NAME        ROLE        STATE     SOURCE  ADDED\n",
+            " #2  alex             viewer      active    local   2027-01-15 08:00:00\n",
+            " #1  kim@example.com  super_user  disabled  local   2027-01-15 08:00:00\n",
         ]
         .concat()
     );
     let list = desk.run("admin list", "ring", &["--json"]).await.json();
     assert_eq!(list[1]["disabled"], json!(true));
     assert!(!list.to_string().contains("argon2"), "no hash is shown");
+
+    assert_eq!(desk.run("admin enable", "ring", &["#1"]).await.exit, Exit::Done);
+    assert!(!store.administrator("ring", "kim@example.com").await.unwrap().unwrap().disabled);
+    assert_eq!(store.generation().await.unwrap(), 2, "what had ended stays so");
+    assert_eq!(desk.run("admin remove", "ring", &["alex"]).await.exit, Exit::Done);
+    assert!(store.administrator("ring", "alex").await.unwrap().is_none());
+
+    // Whom a provider vouches for, beside a local one of the same name.
+    for issuer in ["https://one.example", "https://two.example"] {
+        let source = Source::Oidc(issuer.to_owned());
+        store.vouched_administrator("ring", &source, "7", "Lee", Role::SuperUser).await.unwrap();
+    }
+    let said = desk.run("admin disable", "ring", &["lee"]).await;
+    assert!(said.err.contains("several are called `lee`: name one by its number, #"), "{}", said.err);
+    let said = desk.run("admin disable", "ring", &["#4"]).await;
+    assert_eq!(said.out, "Lee can no longer sign in; the access they approved has ended\n", "{}", said.err);
+    let said = desk.run("admin password", "ring", &["#4"]).await;
+    assert!(said.err.contains("Lee has no password here: oidc:https://two.example vouches for them"), "{}", said.err);
 }
 
 #[tokio::test]
@@ -148,6 +166,8 @@ async fn what_cannot_be_is_said_so_that_one_can_act() {
         ("admin add", "ring", &["KIM"], "tenant `ring` already has an administrator `KIM`"),
         ("admin add", "ring", &[" "], "a user name has 1 to 254 characters"),
         ("admin password", "ring", &["lee"], "tenant `ring` has no administrator `lee`"),
+        ("admin enable", "ring", &["#99"], "tenant `ring` has no administrator `#99`"),
+        ("admin remove", "ring", &["lee"], "tenant `ring` has no administrator `lee`"),
         ("admin disable", "play", &["kim"], "tenant `play` has no administrator `kim`"),
         ("client add", "play", &["--name", "x", "--entra"], "use `portcullis token issue`"),
         ("client add", "ring", &["--name", "", "--entra"], "--name has 1 to 100 characters"),
@@ -162,7 +182,6 @@ async fn what_cannot_be_is_said_so_that_one_can_act() {
         ("client remove", "ring", &["nobody"], "tenant `ring` has no client `nobody`"),
         ("token issue", "ring", &[], "use `portcullis client add`"),
         ("token revoke", "play", &["nobody"], "tenant `play` has no secret token `nobody`"),
-        ("keys rotate", "ring", &[], "`portcullis keys rotate` is not built yet"),
         ("limits simulate", "", &[], "`portcullis limits simulate` is not built yet"),
         ("audit export", "", &[], "`portcullis audit export` is not built yet"),
         ("audit verify", "", &[], "`portcullis audit verify` is not built yet"),
@@ -322,10 +341,56 @@ async fn keys_are_listed_without_their_private_part() {
     let said = desk.run("keys list", "ring", &[]).await;
     assert_eq!((said.exit, said.out.as_str()), (Exit::Done, ""));
     assert!(said.err.contains("makes the first one when it starts"), "{}", said.err);
-    desk.store().await.signing_keys("k1", b"private").await.unwrap();
+
+    let first = desk.run("keys rotate", "ring", &["--json"]).await.json();
+    desk.clock.advance(Duration::from_hours(1));
+    let second = desk.run("keys rotate", "ring", &["--after", "10m", "--json"]).await.json();
+    assert_eq!(second["signs_from"], "2027-01-15T09:10:00.000Z");
     let listed = desk.run("keys list", "ring", &["--json"]).await.json();
-    assert_eq!(listed, json!([{"kid": "k1", "algorithm": "EdDSA", "created": "2027-01-15T08:00:00.000Z"}]));
-    assert!(desk.run("keys list", "ring", &[]).await.out.contains("k1   EdDSA"));
+    let of = |kid: &Value, state, from: &str, until: Value| {
+        let (from, made) = (format!("2027-01-15T{from}Z"), if kid == &first["kid"] { "08:00:00" } else { "09:00:00" });
+        json!({"kid": kid, "algorithm": "EdDSA", "state": state, "created": format!("2027-01-15T{made}.000Z"),
+               "signs_from": from, "published_until": until})
+    };
+    let until = json!("2027-01-15T15:11:00.000Z");
+    let (first_kid, second_kid) = (&first["kid"], &second["kid"]);
+    assert_eq!(
+        listed,
+        json!([of(second_kid, "next", "09:10:00.000", Value::Null), of(first_kid, "signing", "08:00:01.000", until)])
+    );
+    let text = desk.run("keys list", "ring", &[]).await.out;
+    assert!(text.contains("EdDSA      signing") && text.lines().count() == 3, "{text}");
+
+    let third = desk.run("keys rotate", "ring", &["--compromised"]).await.out;
+    assert!(third.contains("are refused from now on"), "{third}");
+    assert_eq!(desk.run("keys list", "ring", &["--json"]).await.json().as_array().unwrap().len(), 1);
+    for wrong in [&["--after", "x"][..], &["--after", "1h", "--compromised"]] {
+        assert_eq!(desk.run("keys rotate", "ring", wrong).await.exit, Exit::Usage, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_master_key_is_made_changed_and_wanted() {
+    let desk = Desk::new();
+    let beside = desk.folder.path().join("state.db.key");
+    desk.run("keys rotate", "ring", &[]).await;
+    let old = std::fs::read_to_string(&beside).unwrap();
+    let kept = desk.folder.path().join("old.key");
+    std::fs::rename(&beside, &kept).unwrap();
+    let said = desk.run("keys rotate", "ring", &[]).await;
+    assert_eq!(said.exit, Exit::Configuration, "{}", said.err);
+    assert!(said.err.contains("put `") && said.err.contains("state.db.key` back"), "{}", said.err);
+    assert!(!beside.exists(), "no new key in silence");
+
+    let from = format!("file:{}", kept.display());
+    for (wrong, words) in [("nothing", "write env:NAME or file:PATH"), ("env:UNSET", "the variable is not set")] {
+        let said = desk.run("keys reseal", "ring", &["--from", wrong]).await;
+        assert!(said.exit == Exit::Usage && said.err.contains(words), "{}", said.err);
+    }
+    let said = desk.run("keys reseal", "ring", &["--from", &from]).await;
+    assert_eq!((said.exit, said.out.contains("1 keys and secrets")), (Exit::Done, true), "{}{}", said.out, said.err);
+    assert_ne!(std::fs::read_to_string(&beside).unwrap(), old);
+    assert_eq!(desk.run("keys rotate", "ring", &[]).await.exit, Exit::Done);
 }
 
 #[tokio::test]

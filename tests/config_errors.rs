@@ -125,10 +125,9 @@ fn what_is_later_work_says_so() {
             "5:7: `redis://127.0.0.1` is Redis, which is not in this version (write \"memory:\")",
         ),
         (
-            "[tenants.b]\ndialect = \"./acme.toml\"\ndirectory.kind = \"ldap\"\nsign_in.kind = \"oidc\"",
-            "5:11: `./acme.toml` is a dialect in a file of its own, which is not in this version (choose `ringcentral`, `vonage-business`, `vonage-contact-center`, `playvox` or `standard`)\n\
-             6:18: `ldap` as directory is not in this version (choose `embedded` or `rest`)\n\
-             7:16: `oidc` as sign-in is not in this version (write `sign_in = { kind = \"local\" }`)",
+            "[tenants.b]\ndialect = \"./acme.toml\"\ndirectory.kind = \"ldap\"",
+            "5:11: cannot read the dialect `./acme.toml`: No such file or directory (os error 2) (name a TOML file that the gateway may read; relative paths start at the configuration file)\n\
+             6:18: `ldap` as directory is not in this version (choose `embedded`, `rest` or `sql`)",
         ),
     ]);
 }
@@ -256,6 +255,40 @@ active = { field = "enabled", kind = "boolean" }
 "#;
 
 #[test]
+fn the_keys_and_the_master_key() {
+    const WAY: &str =
+        "(give it as `env:NAME` or `file:PATH`; `portcullis keys master` or `openssl rand -base64 32` makes one)";
+    table(&[
+        ("[keys]\nalgorithm = \"HS256\"", "5:13: `HS256` is no algorithm that is offered (did you mean `ES256`?)"),
+        (
+            "[keys]\nalgorithm = \"RS256\"",
+            "5:13: note: access tokens signed with RS256 are 256 characters longer than others (Entra's government clouds give all secrets of a connection 1 KB together; EdDSA or ES256 leave room)",
+        ),
+        ("[keys]\nalgorithm = \"ES256\"", ""),
+        ("refresh_idle = \"1h\"", "4:16: `1h` is too short (`refresh_idle` is between 1d and 365d)"),
+        (
+            "refresh_limit = \"never\"",
+            "4:17: `never` is not a span of time (write a number and one of ms, s, m, h, d, such as \"60s\")",
+        ),
+        ("refresh_limit = \"none\"", ""),
+    ]);
+    let clear = "hunter2hunter2hunter2hunter2hunter2hunter2hu";
+    let said = findings(&format!("{TENANT}[keys]\nmaster_key = \"{clear}\"\n"), &[]);
+    let wanted = "5:14: the master key is written in clear in the file that it protects the state from";
+    assert_eq!(said, format!("{wanted} {WAY}"));
+    let text = format!("{TENANT}[keys]\nmaster_key = \"env:MASTER\"\n");
+    for (master, wanted) in [
+        ("too short", format!("5:14: `master_key` is not 32 bytes in base64 or hexadecimal digits {WAY}")),
+        (&"0f".repeat(32), String::new()),
+        ("ABEiM0RVZneImaq7zN3u/wARIjNEVWZ3iJmqu8zd7v8=", String::new()),
+    ] {
+        assert_eq!(findings(&text, &[("MASTER", master)]), wanted, "{master}");
+    }
+    assert!(findings(&text, &[]).contains("the environment variable `MASTER` is not set"));
+    assert_eq!(findings(TENANT, &[("PORTCULLIS__KEYS__MASTER_KEY", &"0f".repeat(32))]), "", "a variable is no file");
+}
+
+#[test]
 fn a_declared_directory() {
     let clear = "6:9: warning: the secret `token` is written in clear (give it as `env:NAME` or `file:PATH`)";
     assert_eq!(findings(REST, &[]), clear);
@@ -335,7 +368,7 @@ fn overriding_variables() {
         (
             "PORTCULLIS__",
             "",
-            "overrides no key (the last part may be `OPERATIONS`, `RATE_STORE`, `SERVER`, `STATE` or `TENANTS`)",
+            "overrides no key (the last part may be `KEYS`, `OPERATIONS`, `RATE_STORE`, `SERVER`, `STATE` or `TENANTS`)",
         ),
     ] {
         assert_eq!(findings(TENANT, &[(variable, value)]), format!("{variable}: {wanted}"));

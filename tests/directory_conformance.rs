@@ -303,6 +303,10 @@ fn group(name: &str) -> Resource {
     person(json!({ "displayName": name, "externalId": format!("ext-{name}") }))
 }
 
+fn named_group(name: &str) -> Lookup {
+    Lookup::Equal { path: path("displayName"), value: name.into() }
+}
+
 fn member(key: &str, kind: ResourceType) -> Member {
     Member { key: key.to_owned(), kind }
 }
@@ -330,30 +334,29 @@ async fn groups_are_kept_and_found() {
         assert_eq!(directory.read(Group, &ada).await.unwrap(), None);
         let taken = Err(DirectoryError::Conflict { attribute: "displayName".into() });
         assert_eq!(directory.create_group(&group("SALES"), &[]).await, taken);
-        // Groups within groups are for those who have them; the others say that they have not.
-        let all = match directory.create_group(&group("All"), &[member(&sales.key, Group)]).await {
-            Ok(all) => Some(all),
-            Err(refused) => {
-                assert!(matches!(refused, DirectoryError::Invalid { attribute: Some(path), .. } if path == "members"));
-                None
-            }
+        // A directory may know only people as members; then it says so.
+        let nested = match directory.create_group(&group("All"), &[member(&sales.key, Group)]).await {
+            Err(DirectoryError::Invalid { attribute: Some(path), .. }) if path == "members" => false,
+            all => all.is_ok(),
         };
-        let by_name = Lookup::Equal { path: path("displayName"), value: "sales".into() };
-        assert_eq!(directory.find(Group, &by_name, ALL).await.unwrap().entries, std::slice::from_ref(&sales));
-        let nested = all.as_ref().map(|all| (&sales.key, &all.key));
-        for (key, expected) in std::iter::once((&ada, &sales.key)).chain(nested) {
+        let all = match nested {
+            true => directory.find(Group, &named_group("All"), ALL).await.unwrap().entries.remove(0),
+            false => directory.create_group(&group("All"), &[]).await.unwrap(),
+        };
+        assert_eq!(
+            directory.find(Group, &named_group("sales"), ALL).await.unwrap().entries,
+            std::slice::from_ref(&sales)
+        );
+        for (key, expected) in [(&ada, &sales.key), (&sales.key, &all.key)].into_iter().take(1 + usize::from(nested)) {
             let found = directory.find(Group, &Lookup::Member { key: key.clone() }, ALL).await.unwrap();
             assert_eq!((found.total, &found.entries[0].key), (1, expected));
             let display = Some(if expected == &sales.key { "Sales" } else { "All" }.to_owned());
             let said = Membership { member: key.clone(), group: expected.clone(), display };
             assert_eq!(directory.memberships(&[key]).await.unwrap(), [said]);
         }
-        let count = 1 + u64::from(all.is_some());
-        assert_eq!(directory.find(Group, &Lookup::All, ALL).await.unwrap().total, count);
+        assert_eq!(directory.find(Group, &Lookup::All, ALL).await.unwrap().total, 2);
         directory.delete(Group, &sales.key).await.unwrap();
-        if let Some(all) = all {
-            assert_eq!(listed(&directory, &all.key).await, [""; 0]);
-        }
+        assert_eq!(listed(&directory, &all.key).await, [""; 0]);
         assert_eq!(directory.delete(Group, &sales.key).await, Err(DirectoryError::NotFound));
         assert_eq!(directory.members(&sales.key, ALL).await, Err(DirectoryError::NotFound));
     })
@@ -379,7 +382,9 @@ async fn membership_changes_by_what_is_added_and_removed() {
             remove: remove.iter().map(|key| (*key).clone()).collect(),
         };
         let grown = directory.update_group(&sales.key, &change(&[&keys[0], &keys[1], &keys[0]], &[])).await.unwrap();
-        assert_ne!(grown.version, sales.version, "a change of membership is a change of the group");
+        if sales.version.is_some() {
+            assert_ne!(grown.version, sales.version, "a change of membership is a change of the group");
+        }
         assert_eq!(listed(&directory, &sales.key).await, keys[..2]);
         // Adding who is there and removing who is not is no error and no change.
         let same = directory.update_group(&sales.key, &change(&[&keys[0]], &[&keys[4]])).await.unwrap();

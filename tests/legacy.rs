@@ -8,7 +8,7 @@ mod support;
 use std::time::Duration;
 
 use portcullis::dialect::Dialect;
-use portcullis::scim::resource::Resource;
+use portcullis::scim::resource::{Resource, ResourceType};
 use portcullis::types::Digest;
 use serde_json::{Value, json};
 use support::gateway::{Answer, TestGateway};
@@ -440,7 +440,7 @@ async fn a_crash_between_the_link_and_the_journal_is_no_conflict() {
     let create = async || gateway.scim("standard", "POST", "/Users", Some(&body)).await;
     let made = create().await.json();
     // As the journal stands when the process dies after the link was kept: begun, and no end written down.
-    let resource = Resource::parse(body.as_bytes()).unwrap().resource;
+    let resource = Resource::parse(ResourceType::User, body.as_bytes()).unwrap().resource;
     let resource = Dialect::named("standard").unwrap().accept(None, resource).resource;
     let digest = |text: &str| Digest::of(text.as_bytes());
     let name = digest("ada.lovelace@example.com");

@@ -207,8 +207,15 @@ async fn a_budget_belongs_to_a_grant_and_outlives_its_tokens() {
         name: "Entra".into(),
         redirect_uris: vec![CALLBACK.into()],
         scopes: vec!["scim.read".into(), "scim.write".into()],
-        secrets: vec![ClientSecret { digest: secret.digest(), prefix: "x".into(), created: now, expires: None }],
+        secrets: vec![ClientSecret {
+            digest: secret.digest(),
+            prefix: "x".into(),
+            created: now,
+            expires: None,
+            last_used: None,
+        }],
         public: false,
+        doors: portcullis::oauth::Doors::CONFIDENTIAL,
         disabled: false,
         created: now,
     };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use portcullis::config::DirectoryConfig;
 use portcullis::dialect::Dialect;
 use portcullis::directory::rest::Draft;
-use portcullis::scim::resource::Resource;
+use portcullis::scim::resource::{Resource, ResourceType};
 use portcullis::types::Digest;
 use serde_json::{Value, json};
 use support::gateway::TestGateway;
@@ -36,7 +36,7 @@ async fn begin_as(gateway: &TestGateway, tenant: &str, request: Digest) {
 
 /// What the journal knows a request for `ada` by.
 fn request(tenant: &str) -> Digest {
-    let sent = Resource::parse(ada().to_string().as_bytes()).unwrap().resource;
+    let sent = Resource::parse(ResourceType::User, ada().to_string().as_bytes()).unwrap().resource;
     let accepted = Dialect::named(tenant).unwrap().accept(None, sent).resource;
     Digest::of(Value::Object(accepted.into_map()).to_string().as_bytes())
 }

@@ -4,7 +4,7 @@ use portcullis::scim::command::{Projection, Query};
 use portcullis::scim::filter::{Filter, Subject};
 use portcullis::scim::patch;
 use portcullis::scim::path::AttrPath;
-use portcullis::scim::resource::{Meta, Resource};
+use portcullis::scim::resource::{Meta, Resource, ResourceType};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
@@ -209,14 +209,16 @@ fn person() -> impl Strategy<Value = Resource> {
                 "userName": "ada", "title": title, "active": active, "name": {"givenName": given, "familyName": title},
                 "emails": emails, "roles": roles, ENTERPRISE: {"department": given, "manager": title},
             });
-            Resource::parse(body.to_string().as_bytes()).expect("the generator makes right bodies").resource
+            Resource::parse(ResourceType::User, body.to_string().as_bytes())
+                .expect("the generator makes right bodies")
+                .resource
         },
     )
 }
 
 fn patched(before: &Resource, operations: &[Value]) -> patch::Applied {
     let body = json!({"Operations": operations}).to_string();
-    patch::apply(before, &patch::parse(body.as_bytes()).expect("the operations are a list"))
+    patch::apply(ResourceType::User, before, &patch::parse(body.as_bytes()).expect("the operations are a list"))
 }
 
 /// A filter without regard to how equal connectives are grouped, which the oracle does not keep.
@@ -252,7 +254,7 @@ proptest! {
     fn no_text_makes_a_parser_panic(text in soup()) {
         let _ = Query::parse(&text);
         let _ = Query::parse(&format!("filter={text}&attributes={text}"));
-        let _ = Resource::parse(text.as_bytes());
+        let _ = Resource::parse(ResourceType::User, text.as_bytes());
         let _ = patch::parse(text.as_bytes());
         if let Ok(path) = AttrPath::parse(&text) {
             prop_assert_eq!(AttrPath::parse(&path.to_string()), Ok(path.clone()));
@@ -271,7 +273,7 @@ proptest! {
 
     #[test]
     fn whoever_is_not_matched_is_matched_by_the_negation(text in filter(), person in person()) {
-        let subject = Subject { resource: &person, meta: META };
+        let subject = Subject { kind: ResourceType::User, resource: &person, meta: META };
         let (filter, negation) = (Filter::parse(&text).unwrap(), Filter::parse(&format!("not({text})")).unwrap());
         prop_assert_ne!(filter.matches(&subject), negation.matches(&subject));
         prop_assert_eq!(filter.matches(&subject), filter.conjuncts().into_iter().all(|part| part.matches(&subject)));
@@ -304,7 +306,7 @@ proptest! {
 
     #[test]
     fn any_json_is_read_or_refused(value in json_value()) {
-        let read = Resource::parse(value.to_string().as_bytes());
+        let read = Resource::parse(ResourceType::User, value.to_string().as_bytes());
         prop_assert_eq!(read.is_ok() || read.is_err_and(|error| error.status == 400), true);
         let _ = patch::parse(value.to_string().as_bytes());
         let _ = Query::parse_search(value.to_string().as_bytes());
@@ -314,9 +316,9 @@ proptest! {
     #[test]
     fn a_patched_person_reads_back_the_same(person in person(), operations in proptest::collection::vec(operation(), 1..6)) {
         let applied = patched(&person, &operations);
-        let rendered = applied.after.render(META, &Projection::default());
+        let rendered = applied.after.render(ResourceType::User, META, &Projection::default());
         let expected: Map<String, Value> = applied.after.clone().into_map();
-        let read = Resource::parse(rendered.to_string().as_bytes()).unwrap();
+        let read = Resource::parse(ResourceType::User, rendered.to_string().as_bytes()).unwrap();
         prop_assert_eq!(Value::Object(read.resource.into_map()), Value::Object(expected));
         for path in applied.after.paths() {
             prop_assert!(applied.after.get(&path).is_some(), "{}", path);

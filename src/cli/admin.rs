@@ -1,4 +1,7 @@
 //! `portcullis admin`: administrators of a tenant, who sign in to approve an Access Request.
+//!
+//! Those whom another system vouches for are written down at their first sign-in; they can be listed, barred and forgotten here, but
+//! have no password to change. A name that several sources know is told apart by its number.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -7,7 +10,7 @@ use super::place::Place;
 use super::{At, Exit, Failure, World, table};
 use crate::oauth::Role;
 use crate::oauth::password::NewPassword;
-use crate::store::{Administrator, StoreError};
+use crate::store::{Administrator, Source, StoreError};
 
 const MAX_NAME: usize = 254;
 
@@ -50,13 +53,33 @@ pub enum Action {
         /// The name they sign in with
         username: String,
     },
+    /// Let a disabled administrator sign in again; the access they had approved stays ended
+    #[command(after_help = "Example: portcullis admin enable --config portcullis.toml --tenant acme kim@example.com")]
+    Enable {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The name they sign in with, or their number in the list, such as #7
+        username: String,
+    },
+    /// Forget an administrator; ends their sessions and the access they approved
+    ///
+    /// One whom another system vouches for is known again when they next sign in; to bar them, disable them.
+    #[command(after_help = "Example: portcullis admin remove --config portcullis.toml --tenant acme kim@example.com")]
+    Remove {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The name they sign in with, or their number in the list, such as #7
+        username: String,
+    },
     /// Bar an administrator from signing in; ends their sessions and the access they approved
     #[command(after_help = "Example: portcullis admin disable --config portcullis.toml --tenant acme kim@example.com")]
     Disable {
         /// Where
         #[command(flatten)]
         at: At,
-        /// The name they sign in with
+        /// The name they sign in with, or their number in the list, such as #7
         username: String,
     },
 }
@@ -66,14 +89,20 @@ pub enum Action {
 /// # Errors
 /// See [`Failure`].
 pub async fn run(action: Action, world: &mut World<'_>) -> Result<Exit, Failure> {
-    let (Action::Add { at, .. } | Action::List { at, .. } | Action::Password { at, .. } | Action::Disable { at, .. }) =
-        &action;
+    let (Action::Add { at, .. }
+    | Action::List { at, .. }
+    | Action::Password { at, .. }
+    | Action::Disable { at, .. }
+    | Action::Enable { at, .. }
+    | Action::Remove { at, .. }) = &action;
     let place = Place::open(at, world).await?;
     let outcome = match action {
         Action::Add { role, username, json, .. } => add(&place, role, username.trim(), json, world).await,
         Action::List { json, .. } => list(&place, json, world).await,
         Action::Password { username, .. } => password(&place, username.trim(), world).await,
         Action::Disable { username, .. } => disable(&place, username.trim(), world).await,
+        Action::Enable { username, .. } => enable(&place, username.trim(), world).await,
+        Action::Remove { username, .. } => remove(&place, username.trim(), world).await,
     };
     place.close().await;
     outcome.map(|()| Exit::Done)
@@ -114,6 +143,7 @@ async fn list(place: &Place, json: bool, world: &mut World<'_>) -> Result<(), Fa
                 json!({
                     "id": found.id,
                     "username": found.username,
+                    "source": found.source.to_string(),
                     "role": found.role.as_str(),
                     "disabled": found.disabled,
                     "created": found.created.to_string(),
@@ -127,10 +157,12 @@ async fn list(place: &Place, json: bool, world: &mut World<'_>) -> Result<(), Fa
         writeln!(world.err, "tenant `{}` has no administrators; add one with `portcullis admin add`", place.name())?;
         return Ok(());
     }
-    let mut table = table::new(&["USER NAME", "ROLE", "STATE", "ADDED"]);
+    let mut table = table::new(&["#", "USER NAME", "ROLE", "STATE", "SOURCE", "ADDED"]);
     for found in administrators {
         let state = if found.disabled { "disabled" } else { "active" };
-        table.add_row([found.username.as_str(), found.role.as_str(), state, &table::time(found.created)]);
+        let (number, source) = (format!("#{}", found.id), found.source.to_string());
+        let added = table::time(found.created);
+        table.add_row([&number, found.username.as_str(), found.role.as_str(), state, &source, &added]);
     }
     write!(world.out, "{}", table::text(&table))?;
     Ok(())
@@ -138,6 +170,10 @@ async fn list(place: &Place, json: bool, world: &mut World<'_>) -> Result<(), Fa
 
 async fn password(place: &Place, username: &str, world: &mut World<'_>) -> Result<(), Failure> {
     let found = find(place, username).await?;
+    if found.source != Source::Local {
+        let (name, source) = (&found.username, &found.source);
+        return Err(Failure::failed(format!("{name} has no password here: {source} vouches for them")));
+    }
     let hash = new_password(&found.username, world)?;
     if !place.store.set_password(place.name(), found.id, &hash).await? {
         return Err(unknown(place, username));
@@ -161,8 +197,47 @@ async fn disable(place: &Place, username: &str, world: &mut World<'_>) -> Result
     Ok(())
 }
 
+async fn enable(place: &Place, username: &str, world: &mut World<'_>) -> Result<(), Failure> {
+    let found = find(place, username).await?;
+    if !place.store.enable_administrator(place.name(), found.id).await? {
+        return Err(unknown(place, username));
+    }
+    place.record(world, "administrators.enable", found.id.to_string());
+    writeln!(world.out, "{} can sign in again; access they had approved has to be approved anew", found.username)?;
+    Ok(())
+}
+
+async fn remove(place: &Place, username: &str, world: &mut World<'_>) -> Result<(), Failure> {
+    let found = find(place, username).await?;
+    if !place.store.remove_administrator(place.name(), found.id).await? {
+        return Err(unknown(place, username));
+    }
+    place.record(world, "administrators.remove", found.id.to_string());
+    writeln!(world.out, "{} is forgotten; the access they approved has ended", found.username)?;
+    Ok(())
+}
+
+/// The administrator of that name, a local one first, or of that number (`#7`).
 async fn find(place: &Place, username: &str) -> Result<Administrator, Failure> {
-    place.store.administrator(place.name(), username).await?.ok_or_else(|| unknown(place, username))
+    if let Some(found) = place.store.administrator(place.name(), username).await? {
+        return Ok(found);
+    }
+    let number = username.strip_prefix('#').and_then(|number| number.parse::<i64>().ok());
+    let name = username.to_lowercase();
+    let is_meant = |found: &Administrator| match number {
+        Some(number) => found.id == number,
+        None => found.username.to_lowercase() == name,
+    };
+    let mut found: Vec<_> = place.store.administrators(place.name()).await?.into_iter().filter(is_meant).collect();
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(unknown(place, username)),
+        (Some(last), false) => {
+            let numbers: Vec<_> = found.iter().chain([&last]).map(|found| format!("#{}", found.id)).collect();
+            let numbers = numbers.join(" and ");
+            Err(Failure::failed(format!("several are called `{username}`: name one by its number, {numbers}")))
+        }
+    }
 }
 
 fn unknown(place: &Place, username: &str) -> Failure {

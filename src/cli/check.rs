@@ -15,6 +15,7 @@ use super::arguments::Check;
 use super::{Exit, Failure, World};
 use crate::config::{Config, Diagnostics, DirectoryConfig, Loaded, Tenant, span};
 use crate::limit::{Policy, Quota};
+use crate::oauth::seal::Master;
 
 /// What came of trying one of the services that a configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ fn explain(path: &Path, config: &Config, probes: &[Probe]) -> String {
     row(&mut out, "Operations", format_args!("http://{} (/healthz /readyz /metrics)", config.operations.listen));
     row(&mut out, "State", format_args!("{}", config.state.url));
     row(&mut out, "Rate store", format_args!("{}", config.rate_store.url));
+    let algorithm = config.keys.algorithm.name();
+    row(&mut out, "Keys", format_args!("{algorithm}, sealed under {}", master(&config.keys.master)));
     for tenant in config.tenants.values() {
         explain_tenant(&mut out, tenant, config);
     }
@@ -114,13 +117,31 @@ fn explain(path: &Path, config: &Config, probes: &[Probe]) -> String {
     out
 }
 
+/// Where the master key is; never the key.
+fn master(master: &Master) -> String {
+    match master {
+        Master::Given(key) => format!("the configured master key ({})", key.fingerprint()),
+        Master::Beside(path) => {
+            let made = if path.exists() { "" } else { ", which is made at the first start" };
+            format!("the master key in {}{made}: back it up with the state", path.display())
+        }
+        Master::Passing => "a master key that lasts as long as the process".to_owned(),
+    }
+}
+
 fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
-    let dialect = tenant.dialect;
+    let dialect = &tenant.dialect;
     _ = writeln!(out, "\n[{}] looks like {} ({})", tenant.name, dialect.title, dialect.name);
     row(out, "SCIM base", format_args!("{}", tenant.scim_base));
     for host in &tenant.hosts {
         let scheme = config.server.public_url.split("://").next().unwrap_or("https");
         row(out, "", format_args!("{scheme}://{host}/{}", dialect.scim_base));
+    }
+    if let Some(alias) = &dialect.scim_alias {
+        row(out, "", format_args!("{}/{alias}", tenant.issuer));
+    }
+    for (title, text) in dialect.explain() {
+        row(out, title, format_args!("{text}"));
     }
     let doors = match (dialect.oauth, dialect.secret_tokens.is_some()) {
         (true, true) => "OAuth (portcullis client add), and secret tokens (portcullis token issue)",
@@ -146,6 +167,18 @@ fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
         DirectoryConfig::Sql(sql) => format!(", {}", sql.place()),
     };
     row(out, "Directory", format_args!("{kind}{place}"));
+    let switches = &tenant.switches;
+    if let Some(text) = switches.refusal(&tenant.name) {
+        row(out, "Off", format_args!("{text}"));
+    }
+    let carried: Vec<_> =
+        switches.carried().iter().map(|(path, value)| format!("{} {value}", path.attribute)).collect();
+    if !carried.is_empty() {
+        row(out, "Carried", format_args!("{}, to the directory with each new person", carried.join(", ")));
+    }
+    if tenant.managed.is_some() {
+        row(out, "Managed", format_args!("{}/managed/{{key}} tells the portal who is managed", tenant.issuer));
+    }
     if tenant.strict_attributes {
         row(out, "Strict", format_args!("attributes that the dialect does not offer are refused"));
     }
@@ -160,7 +193,7 @@ fn row(out: &mut String, title: &str, value: std::fmt::Arguments<'_>) {
 
 /// Where the OAuth endpoints are: the vendor's own paths first, because that is what its clients know.
 fn oauth_bases(tenant: &Tenant) -> Vec<String> {
-    let paths = tenant.dialect.oauth_alias.into_iter().chain(["oauth"]);
+    let paths = tenant.dialect.oauth_alias.as_deref().into_iter().chain(["oauth"]);
     paths.map(|path| format!("{}/{path}", tenant.issuer)).collect()
 }
 
@@ -188,6 +221,8 @@ fn document(loaded: &Result<Loaded, Diagnostics>, findings: &Diagnostics, probes
     document["operations"] = json!({ "listen": config.operations.listen });
     document["state"] = json!({ "url": config.state.url });
     document["rate_store"] = json!({ "url": config.rate_store.url });
+    let file = if let Master::Beside(path) = &config.keys.master { Some(path.display().to_string()) } else { None };
+    document["keys"] = json!({ "algorithm": config.keys.algorithm.name(), "master_key_file": file });
     document["tenants"] = config.tenants.values().map(|tenant| tenant_document(tenant)).collect();
     if !probes.is_empty() {
         let probe = |probe: &Probe| json!({ "what": probe.what, "ok": probe.outcome.is_ok(), "error": probe.outcome.as_ref().err() });
@@ -197,7 +232,7 @@ fn document(loaded: &Result<Loaded, Diagnostics>, findings: &Diagnostics, probes
 }
 
 fn tenant_document(tenant: &Tenant) -> Value {
-    let dialect = tenant.dialect;
+    let dialect = &tenant.dialect;
     let oauth = oauth_bases(tenant).into_iter().next().filter(|_| dialect.oauth);
     let endpoint = |name: &str| oauth.as_ref().map(|base| format!("{base}/{name}"));
     let quota = |quota: Quota| json!({ "requests": quota.requests, "window_seconds": quota.window.as_secs() });
@@ -216,6 +251,9 @@ fn tenant_document(tenant: &Tenant) -> Value {
     json!({
         "name": tenant.name,
         "dialect": dialect.name,
+        "dialect_says": dialect.explain().into_iter().map(|(title, text)| (title.to_lowercase(), text.into())).collect::<serde_json::Map<_, Value>>(),
+        "scim_enabled": tenant.switches.refusal(&tenant.name).is_none(),
+        "managed_url": tenant.managed.map(|_| format!("{}/managed", tenant.issuer)),
         "hosts": tenant.hosts,
         "scim_base": tenant.scim_base,
         "issuer": tenant.issuer,
@@ -252,10 +290,27 @@ p.toml is valid: 2 tenants.
   Operations  http://127.0.0.1:9090 (/healthz /readyz /metrics)
   State       sqlite:/etc/portcullis.db
   Rate store  memory:
+  Keys        EdDSA, sealed under the master key in /etc/portcullis.db.key, which is made at the first start: back it up with the state
 
 [acme] looks like RingCentral (ringcentral)
   SCIM base   http://127.0.0.1:8080/t/acme/scim/v2
               http://acme.example.com/scim/v2
+              http://127.0.0.1:8080/t/acme/scim
+  Offers      userName, externalId, active, title, name.givenName, name.familyName, emails[type eq \"work\"].value, \
+addresses[type eq \"work\"].country, addresses[type eq \"work\"].region, addresses[type eq \"work\"].locality, \
+addresses[type eq \"work\"].postalCode, addresses[type eq \"work\"].streetAddress, \
+phoneNumbers[type eq \"mobile\"].value, phoneNumbers[type eq \"work\"].value, phoneNumbers[type eq \"other\"].value, \
+urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department; no groups
+  Requires    userName, name.givenName, name.familyName, emails[type eq \"work\"].value
+  Refuses     what is not like this: userName: an e-mail address; emails[type eq \"work\"].value: the same as userName; \
+phoneNumbers[type eq \"mobile\"].value: an E.164 number such as +14155550100, spaces refused; \
+addresses[type eq \"work\"].region: a state, province or county of the addresses[type eq \"work\"].country where that \
+is US, GB or CA
+  Shows       everybody in the directory; filters may say email for emails[type eq \"work\"].value
+  Creates     a userName that is there already is refused: 409; inactive unless active says otherwise; \
+emails[type eq \"work\"].value is taken from userName when it is missing
+  Disables    active false disables the person in the directory
+  Deletes     DELETE removes the person from the directory
   Doors       OAuth (portcullis client add)
   Issuer      http://127.0.0.1:8080/t/acme
   Authorize   http://127.0.0.1:8080/t/acme/restapi/oauth/authorize
@@ -268,6 +323,14 @@ p.toml is valid: 2 tenants.
 
 [b] looks like Playvox (playvox)
   SCIM base   http://127.0.0.1:8080/t/b/scim/v1
+  Offers      userName, active, displayName, emails[type eq \"work\"].value, name.givenName, name.familyName, \
+name.formatted, externalId; no groups
+  Requires    userName
+  Refuses     what is not like this: an e-mail address in emails[type eq \"work\"].value or as userName
+  Shows       everybody in the directory
+  Creates     a userName that is there already is refused: 409; somebody whom a DELETE put aside is taken up again
+  Disables    active false disables the person in the directory
+  Deletes     DELETE disables the person in the directory and keeps their data
   Doors       secret tokens (portcullis token issue)
   Limits      none
   Directory   embedded, /etc/b.directory.db

@@ -1,28 +1,39 @@
 //! `portcullis client`: OAuth clients of a tenant, one for each identity provider that asks for access.
 
+mod list;
+mod redirect;
+pub mod secret;
+mod show;
+
 use clap::Subcommand;
-use serde_json::json;
-use url::{Host, Url};
+use clap::builder::PossibleValuesParser;
 
 use super::place::Place;
-use super::{At, Exit, Failure, World, table};
-use crate::oauth::opaque::{self, Kind};
-use crate::store::{Client, ClientSecret};
-use crate::types::Secret;
+use super::token::span;
+use super::{At, Exit, Failure, World};
+use crate::oauth::{Door, Doors};
+use crate::store::Client;
+use secret::Expires;
 
 /// Where Entra receives codes (Amazon Business's tutorial; the admin center's own landing page).
 pub const ENTRA: [&str; 2] = ["https://portal.azure.com/TokenAuthorize", "https://entra.microsoft.com/TokenAuthorize"];
 const SCOPES: [&str; 2] = ["scim.read", "scim.write"];
 const MAX_NAME: usize = 100;
-const MAX_URI: usize = 2000;
+
+/// The names of doors, for a flag.
+fn doors() -> PossibleValuesParser {
+    PossibleValuesParser::new(Door::ALL.map(Door::as_str))
+}
 
 /// What may be done with clients.
 #[derive(Subcommand)]
 pub enum Action {
     /// Register a client; its secret is shown once
-    #[command(
-        after_help = "Example: portcullis client add --config portcullis.toml --tenant acme --name Entra --entra"
-    )]
+    #[command(after_help = "\
+Example: portcullis client add --config portcullis.toml --tenant acme --name Entra --entra
+
+For a new connection of Entra, without a browser:
+  portcullis client add … --name Entra --door client_credentials")]
     Add {
         /// Where
         #[command(flatten)]
@@ -31,17 +42,24 @@ pub enum Action {
         #[arg(long)]
         name: String,
         /// Where codes may be sent, compared exactly; may be given several times
-        #[arg(long = "redirect-uri", value_name = "URI", required_unless_present = "entra")]
+        #[arg(long = "redirect-uri", value_name = "URI", required_unless_present_any = ["entra", "doors"])]
         redirect_uris: Vec<String>,
         /// What it may ask for, scim.read or scim.write; both without this
         #[arg(long = "scope", value_name = "SCOPE", value_parser = SCOPES)]
         scopes: Vec<String>,
+        /// How it may come to an access token; may be given several times. Without this: code and refresh, and unless it is public
+        /// client_credentials
+        #[arg(long = "door", id = "doors", value_name = "DOOR", value_parser = doors())]
+        doors: Vec<String>,
         /// It cannot keep a secret and uses PKCE instead
         #[arg(long)]
         public: bool,
         /// Add the redirect URIs of Microsoft Entra
         #[arg(long)]
         entra: bool,
+        /// How long its secret is good, such as 365d, or never
+        #[arg(long, value_name = "SPAN", default_value = "730d")]
+        expires: Expires,
         /// Print id and secret as JSON
         #[arg(long)]
         json: bool,
@@ -56,6 +74,53 @@ pub enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Show one client: its secrets, when each door was last used, and which can be closed safely
+    #[command(after_help = "\
+Example: portcullis client show --config portcullis.toml --tenant acme cAbC123 --json
+
+A door can be closed safely when another open door has been used since, and it has not been used for 30 days or never.
+Codes and refresh tokens count as one way in. Last uses are known to the minute.")]
+    Show {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The client's id
+        id: String,
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open doors to a client, beside those that are open
+    #[command(
+        after_help = "Example: portcullis client open --config portcullis.toml --tenant acme cAbC123 client_credentials"
+    )]
+    Open {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The client's id
+        id: String,
+        /// Which
+        #[arg(required = true, value_name = "DOOR", value_parser = doors())]
+        doors: Vec<String>,
+    },
+    /// Close doors of a client: nothing new comes through; access tokens that did run out by themselves
+    #[command(after_help = "\
+Example: portcullis client close --config portcullis.toml --tenant acme cAbC123 code refresh
+`portcullis client show` tells which doors can be closed without anybody noticing.")]
+    Close {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The client's id
+        id: String,
+        /// Which
+        #[arg(required = true, value_name = "DOOR", value_parser = doors())]
+        doors: Vec<String>,
+    },
+    /// Secrets of a client: several may be good at once
+    #[command(subcommand)]
+    Secret(secret::Action),
     /// Give a client a new secret, shown once, in place of those it has
     #[command(after_help = "\
 Example: portcullis client rotate --config portcullis.toml --tenant acme cAbC123
@@ -63,7 +128,9 @@ Example: portcullis client rotate --config portcullis.toml --tenant acme cAbC123
 Without a gap:
   portcullis client rotate … --keep-old cAbC123
   enter the new secret at the identity provider, then
-  portcullis client rotate … --drop-old cAbC123")]
+  portcullis client rotate … --drop-old cAbC123
+Or, with an end set beforehand:
+  portcullis client rotate … --overlap 7d cAbC123")]
     Rotate {
         /// Where
         #[command(flatten)]
@@ -73,9 +140,15 @@ Without a gap:
         /// Leave the secrets it has good
         #[arg(long)]
         keep_old: bool,
+        /// Leave the secrets it has good for this long, such as 7d
+        #[arg(long, value_name = "SPAN", value_parser = span, conflicts_with = "keep_old")]
+        overlap: Option<std::time::Duration>,
         /// Make no new secret; end all but the newest
-        #[arg(long, conflicts_with = "keep_old")]
+        #[arg(long, conflicts_with_all = ["keep_old", "overlap", "expires"])]
         drop_old: bool,
+        /// How long the new secret is good, such as 365d, or never
+        #[arg(long, value_name = "SPAN", default_value = "730d")]
+        expires: Expires,
         /// Print what came of it as JSON
         #[arg(long)]
         json: bool,
@@ -83,6 +156,15 @@ Without a gap:
     /// Bar a client; ends the access it was given
     #[command(after_help = "Example: portcullis client disable --config portcullis.toml --tenant acme cAbC123")]
     Disable {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The client's id
+        id: String,
+    },
+    /// Let a barred client in again; the access it had does not come back
+    #[command(after_help = "Example: portcullis client enable --config portcullis.toml --tenant acme cAbC123")]
+    Enable {
         /// Where
         #[command(flatten)]
         at: At,
@@ -100,28 +182,48 @@ Without a gap:
     },
 }
 
+impl Action {
+    fn at(&self) -> &At {
+        match self {
+            Self::Add { at, .. }
+            | Self::List { at, .. }
+            | Self::Show { at, .. }
+            | Self::Open { at, .. }
+            | Self::Close { at, .. }
+            | Self::Rotate { at, .. }
+            | Self::Disable { at, .. }
+            | Self::Enable { at, .. }
+            | Self::Remove { at, .. } => at,
+            Self::Secret(action) => action.at(),
+        }
+    }
+}
+
 /// Does it.
 ///
 /// # Errors
 /// See [`Failure`].
 pub async fn run(action: Action, world: &mut World<'_>) -> Result<Exit, Failure> {
-    let (Action::Add { at, .. }
-    | Action::List { at, .. }
-    | Action::Rotate { at, .. }
-    | Action::Disable { at, .. }
-    | Action::Remove { at, .. }) = &action;
-    let place = Place::open(at, world).await?;
+    let place = Place::open(action.at(), world).await?;
     let outcome = match action {
-        Action::Add { name, mut redirect_uris, scopes, public, entra, json, .. } => {
+        Action::Add { name, mut redirect_uris, scopes, doors, public, entra, expires, json, .. } => {
             if entra {
                 redirect_uris.extend(ENTRA.map(str::to_owned));
             }
-            add(&place, Wanted { name, redirect_uris, scopes, public }, json, world).await
+            add(&place, Wanted { name, redirect_uris, scopes, doors, public, expires }, json, world).await
         }
-        Action::List { json, .. } => list(&place, json, world).await,
-        Action::Rotate { id, drop_old: true, json, .. } => drop_old(&place, &id, json, world).await,
-        Action::Rotate { id, keep_old, json, .. } => rotate(&place, &id, keep_old, json, world).await,
+        Action::List { json, .. } => list::run(&place, json, world).await,
+        Action::Show { id, json, .. } => show::run(&place, &id, json, world).await,
+        Action::Open { id, doors, .. } => open(&place, &id, &doors, world).await,
+        Action::Close { id, doors, .. } => close(&place, &id, &doors, world).await,
+        Action::Secret(action) => secret::run(&place, action, world).await,
+        Action::Rotate { id, drop_old: true, json, .. } => secret::drop_old(&place, &id, json, world).await,
+        Action::Rotate { id, keep_old, overlap, expires, json, .. } => {
+            let others = secret::others(keep_old, overlap, world);
+            secret::give(&place, &id, others, expires, "clients.rotate", json, world).await
+        }
         Action::Disable { id, .. } => disable(&place, &id, world).await,
+        Action::Enable { id, .. } => enable(&place, &id, world).await,
         Action::Remove { id, .. } => remove(&place, &id, world).await,
     };
     place.close().await;
@@ -132,7 +234,9 @@ struct Wanted {
     name: String,
     redirect_uris: Vec<String>,
     scopes: Vec<String>,
+    doors: Vec<String>,
     public: bool,
+    expires: Expires,
 }
 
 async fn add(place: &Place, wanted: Wanted, json: bool, world: &mut World<'_>) -> Result<(), Failure> {
@@ -152,17 +256,31 @@ async fn add(place: &Place, wanted: Wanted, json: bool, world: &mut World<'_>) -
     }
     let mut redirect_uris: Vec<String> = Vec::new();
     for uri in wanted.redirect_uris {
-        check_redirect_uri(&uri).map_err(|reason| Failure::failed(format!("--redirect-uri {uri}: {reason}")))?;
+        redirect::check(&uri).map_err(|reason| Failure::failed(format!("--redirect-uri {uri}: {reason}")))?;
         if !redirect_uris.contains(&uri) {
             redirect_uris.push(uri);
         }
+    }
+    let doors = match named(&wanted.doors) {
+        Doors::NONE if wanted.public => Doors::PUBLIC,
+        Doors::NONE => Doors::CONFIDENTIAL,
+        doors => doors,
+    };
+    if wanted.public {
+        fit_public(doors)?;
+    }
+    if doors.has(Door::Code) && redirect_uris.is_empty() {
+        return Err(Failure::failed("the door `code` needs a --redirect-uri (or --entra) to send codes to"));
     }
     let scopes = SCOPES
         .into_iter()
         .filter(|scope| wanted.scopes.is_empty() || wanted.scopes.iter().any(|wanted| wanted == scope))
         .map(str::to_owned)
         .collect();
-    let (secret, kept) = (!wanted.public).then(|| new_secret(world)).unzip();
+    // Whoever proves itself by assertions only has no use for a secret; `client secret add` makes one later.
+    let by_assertion = doors.has(Door::Federation) || doors.has(Door::PrivateKeyJwt);
+    let with_secret = !wanted.public && (doors.has(Door::ClientCredentials) || !by_assertion);
+    let (secret, kept) = with_secret.then(|| secret::new(wanted.expires, world)).unzip();
     let client = Client {
         // A letter in front, so that no id looks like a flag. Short, because it stands in every access token, twice in some, and those
         // have 400 characters (design decision 7); nothing hangs on its being hard to guess.
@@ -173,86 +291,95 @@ async fn add(place: &Place, wanted: Wanted, json: bool, world: &mut World<'_>) -
         scopes,
         secrets: kept.into_iter().collect(),
         public: wanted.public,
+        doors,
         disabled: false,
         created: world.clock.now(),
     };
     place.store.add_client(&client).await?;
     place.record(world, "clients.add", &client.id);
-    show(&client.id, secret.as_ref(), json, world)
+    secret::show(&client.id, secret.as_ref(), client.secrets.first(), json, world)?;
+    unconfigured(place, &client.id, doors, world)
 }
 
-async fn list(place: &Place, json: bool, world: &mut World<'_>) -> Result<(), Failure> {
-    let clients = place.store.clients(place.name()).await?;
-    if json {
-        let list: Vec<_> = clients
-            .iter()
-            .map(|client| {
-                json!({
-                    "id": client.id,
-                    "name": client.name,
-                    "redirect_uris": client.redirect_uris,
-                    "scopes": client.scopes,
-                    "public": client.public,
-                    "disabled": client.disabled,
-                    "secrets": client.secrets.iter().map(|secret| json!({
-                        "prefix": secret.prefix,
-                        "created": secret.created.to_string(),
-                        "expires": secret.expires.map(|at| at.to_string()),
-                    })).collect::<Vec<_>>(),
-                    "created": client.created.to_string(),
-                })
-            })
-            .collect();
-        writeln!(world.out, "{}", json!(list))?;
-        return Ok(());
-    }
-    if clients.is_empty() {
-        writeln!(world.err, "tenant `{}` has no clients; register one with `portcullis client add`", place.name())?;
-        return Ok(());
-    }
-    let mut table = table::new(&["ID", "NAME", "STATE", "SCOPES", "SECRETS", "REDIRECT URIS"]);
-    for client in clients {
-        let state = if client.disabled { "disabled" } else { "active" };
-        let secrets = match client.secrets.as_slice() {
-            [] if client.public => "public".to_owned(),
-            [] => "-".to_owned(),
-            secrets => secrets.iter().map(|secret| format!("{}…", secret.prefix)).collect::<Vec<_>>().join("\n"),
-        };
-        let uris = client.redirect_uris.join("\n");
-        table.add_row([&client.id, &client.name, state, &client.scopes.join(" "), &secrets, &uris]);
-    }
-    write!(world.out, "{}", table::text(&table))?;
-    Ok(())
-}
-
-async fn rotate(place: &Place, id: &str, keep_old: bool, json: bool, world: &mut World<'_>) -> Result<(), Failure> {
-    confidential(place, id).await?;
-    let (secret, kept) = new_secret(world);
-    place.store.add_client_secret(place.name(), id, &kept, !keep_old).await?;
-    place.record(world, "clients.rotate", id);
-    show(id, Some(&secret), json, world)
-}
-
-async fn drop_old(place: &Place, id: &str, json: bool, world: &mut World<'_>) -> Result<(), Failure> {
-    confidential(place, id).await?;
-    let ended = place.store.end_older_client_secrets(place.name(), id).await?;
-    place.record(world, "clients.rotate", id);
-    if json {
-        writeln!(world.out, "{}", json!({"client_id": id, "ended": ended}))?;
-    } else {
-        let older = if ended == 1 { "one older secret has".to_owned() } else { format!("{ended} older secrets have") };
-        writeln!(world.out, "client `{id}`: {older} ended, the newest is good")?;
-    }
-    Ok(())
-}
-
-/// That the tenant has such a client, and one that can keep a secret.
-async fn confidential(place: &Place, id: &str) -> Result<(), Failure> {
-    let client = place.store.client(place.name(), id).await?.ok_or_else(|| unknown(place, id))?;
+async fn open(place: &Place, id: &str, doors: &[String], world: &mut World<'_>) -> Result<(), Failure> {
+    let client = client(place, id).await?;
+    let doors = named(doors).iter().fold(client.doors, Doors::with);
     if client.public {
-        return Err(Failure::failed(format!("client `{id}` is public and has no secret to rotate")));
+        fit_public(doors)?;
+    }
+    if doors.has(Door::Code) && client.redirect_uris.is_empty() {
+        return Err(Failure::failed(format!(
+            "client `{id}` has no redirect URI to send codes to; add another with `portcullis client add --redirect-uri …`"
+        )));
+    }
+    set(place, &client, doors, "clients.open", world).await?;
+    if doors.has(Door::ClientCredentials) && client.secrets.is_empty() {
+        writeln!(world.err, "It has no secret yet: `portcullis client secret add` makes one.")?;
+    }
+    unconfigured(place, id, doors, world)
+}
+
+async fn close(place: &Place, id: &str, doors: &[String], world: &mut World<'_>) -> Result<(), Failure> {
+    let client = client(place, id).await?;
+    let left = named(doors).iter().fold(client.doors, Doors::without);
+    let judged = show::judge(place, &client, world.clock.now()).await?;
+    for door in judged.iter().filter(|door| door.open && !left.has(door.door) && !door.closable.safe) {
+        writeln!(world.err, "`{}` may be missed: {}.", door.door.as_str(), door.closable.reason)?;
+    }
+    set(place, &client, left, "clients.close", world).await
+}
+
+async fn set(
+    place: &Place,
+    client: &Client,
+    doors: Doors,
+    operation: &str,
+    world: &mut World<'_>,
+) -> Result<(), Failure> {
+    let id = &client.id;
+    if !place.store.set_doors(place.name(), id, doors).await? {
+        return Err(unknown(place, id));
+    }
+    place.record(world, operation, id);
+    let open: Vec<_> = doors.iter().map(Door::as_str).collect();
+    let open = if open.is_empty() { "none".to_owned() } else { open.join(", ") };
+    writeln!(world.out, "client `{id}`: open doors are {open}")?;
+    Ok(())
+}
+
+/// The doors of these names, which clap has checked.
+fn named(names: &[String]) -> Doors {
+    names.iter().filter_map(|name| Door::named(name)).fold(Doors::NONE, Doors::with)
+}
+
+fn fit_public(doors: Doors) -> Result<(), Failure> {
+    match doors.iter().find(|door| !Doors::PUBLIC.has(*door)) {
+        None => Ok(()),
+        Some(door) => Err(Failure::failed(format!(
+            "a public client proves nothing, so it cannot come by `{}`; there are code and refresh",
+            door.as_str()
+        ))),
+    }
+}
+
+/// Says which open doors lead nowhere until the configuration says whom to trust.
+fn unconfigured(place: &Place, id: &str, doors: Doors, world: &mut World<'_>) -> Result<(), Failure> {
+    for door in doors.iter().filter(|door| !show::is_configured(place, id, *door)) {
+        let keys = match door {
+            Door::Federation => "`issuer` or `tenant_id`, `audience` and `subject`",
+            _ => "`keys` or `keys_url`",
+        };
+        let (tenant, door) = (place.name(), door.as_str());
+        writeln!(
+            world.err,
+            "The configuration must say whom to trust: [tenants.{tenant}.doors.{door}.{id}] with {keys}."
+        )?;
     }
     Ok(())
+}
+
+async fn client(place: &Place, id: &str) -> Result<Client, Failure> {
+    place.store.client(place.name(), id).await?.ok_or_else(|| unknown(place, id))
 }
 
 async fn disable(place: &Place, id: &str, world: &mut World<'_>) -> Result<(), Failure> {
@@ -261,6 +388,15 @@ async fn disable(place: &Place, id: &str, world: &mut World<'_>) -> Result<(), F
     }
     place.record(world, "clients.disable", id);
     writeln!(world.out, "client `{id}` is barred; the access it was given has ended")?;
+    Ok(())
+}
+
+async fn enable(place: &Place, id: &str, world: &mut World<'_>) -> Result<(), Failure> {
+    if !place.store.enable_client(place.name(), id).await? {
+        return Err(unknown(place, id));
+    }
+    place.record(world, "clients.enable", id);
+    writeln!(world.out, "client `{id}` may come again; the access it had has not come back")?;
     Ok(())
 }
 
@@ -278,97 +414,4 @@ fn unknown(place: &Place, id: &str) -> Failure {
         "tenant `{}` has no client `{id}`; `portcullis client list` shows those it has",
         place.name()
     ))
-}
-
-fn new_secret(world: &World<'_>) -> (Secret, ClientSecret) {
-    let secret = opaque::mint(Kind::ClientSecret, &world.random);
-    let kept = ClientSecret {
-        digest: secret.digest(),
-        prefix: opaque::public_prefix(&secret),
-        created: world.clock.now(),
-        expires: None,
-    };
-    (secret, kept)
-}
-
-/// The only time a secret is seen.
-fn show(id: &str, secret: Option<&Secret>, json: bool, world: &mut World<'_>) -> Result<(), Failure> {
-    let secret = secret.map(Secret::expose);
-    if json {
-        writeln!(world.out, "{}", json!({"client_id": id, "client_secret": secret}))?;
-        return Ok(());
-    }
-    writeln!(world.out, "client id:     {id}")?;
-    if let Some(secret) = secret {
-        writeln!(world.out, "client secret: {secret}")?;
-        writeln!(world.err, "The secret is not kept and will not be shown again.")?;
-    }
-    Ok(())
-}
-
-/// Whether codes may be sent to `uri` (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §4.1): https, http on loopback, or an
-/// application's own scheme; absolute and without a fragment.
-fn check_redirect_uri(uri: &str) -> Result<(), &'static str> {
-    if uri.len() > MAX_URI || uri.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err("a redirect URI has at most 2000 characters, all of them printable ASCII");
-    }
-    let url = Url::parse(uri).map_err(|_| "this is not an absolute URI")?;
-    if uri.contains('#') {
-        return Err("a redirect URI has no fragment (RFC 6749 §3.1.2); leave out everything from # on");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a redirect URI names no user; leave out everything up to @");
-    }
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if loopback => Ok(()),
-        "http" => Err("only a loopback address may be plain http; write https"),
-        scheme if scheme.contains('.') => Ok(()),
-        _ => Err(
-            "write an https URI, an http URI on 127.0.0.1, or an application's own scheme such as com.example.app:/callback",
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn redirect_uris_are_checked() {
-        for good in [
-            ENTRA[0],
-            ENTRA[1],
-            "http://127.0.0.1/callback",
-            "http://127.0.0.1:8080/callback?x=1",
-            "http://[::1]/callback",
-            "http://localhost/callback",
-            "com.example.app:/callback",
-        ] {
-            assert_eq!(check_redirect_uri(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "",
-            "callback",
-            "/callback",
-            "http://example.com/callback",
-            "http://127.0.0.1.example.com/",
-            "https://example.com/#token",
-            "https://user@example.com/",
-            "https://exa mple.com/",
-            "https://example.com/\u{e9}",
-            "https://example.com/\r\nSet-Cookie: a=b",
-            "javascript:alert(1)",
-            "data:text/html,x",
-            &format!("https://example.com/{}", "x".repeat(2000)),
-        ] {
-            assert!(check_redirect_uri(bad).is_err(), "{bad}");
-        }
-    }
 }

@@ -139,7 +139,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match error {
             StoreError::Unavailable(_) | StoreError::Migration(_) => Exit::Unreachable,
-            StoreError::Address(_) => Exit::Configuration,
+            StoreError::Address(_) | StoreError::MasterKey(_) => Exit::Configuration,
             StoreError::Exists(_) | StoreError::Missing(_) | StoreError::Corrupt(_) => Exit::Failed,
         };
         Self { exit, message: error.to_string() }
@@ -297,6 +297,10 @@ mod tests {
             "token revoke --config f --tenant t id",
             "keys list --config f --tenant t",
             "keys rotate --config f --tenant t",
+            "keys rotate --config f --tenant t --after 10m --json",
+            "keys rotate --config f --tenant t --compromised",
+            "keys master",
+            "keys reseal --config f --tenant t --from env:OLD",
             "limits show --config f",
             "limits simulate --config f",
             "audit tail --config f --tenant t --follow --json -n 20",

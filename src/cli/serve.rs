@@ -6,6 +6,8 @@ use super::arguments::Serve;
 use super::{Exit, Failure, World};
 use crate::app::{self, App, AppError, Parts, Source};
 use crate::config::{Config, Loaded};
+use crate::http::oauth::OpenError;
+use crate::store::StoreError;
 use crate::telemetry;
 
 /// Loads the configuration, listens, serves, drains.
@@ -44,8 +46,10 @@ async fn bind(address: std::net::SocketAddr, key: &str) -> Result<TcpListener, F
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         let exit = match &error {
+            AppError::Authorization(OpenError::Store(StoreError::MasterKey(_))) | AppError::Tls(_) => {
+                Exit::Configuration
+            }
             AppError::State(_) | AppError::Authorization(_) | AppError::Directory { .. } => Exit::Unreachable,
-            AppError::Tls(_) => Exit::Configuration,
             AppError::Watch(_) => Exit::Failed,
         };
         Self { exit, message: error.to_string() }

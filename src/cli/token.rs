@@ -31,6 +31,9 @@ pub enum Action {
         /// How long it is good, such as 12h or 365d; without this until revoked
         #[arg(long, value_name = "SPAN", value_parser = span)]
         expires: Option<Duration>,
+        /// Where only one token lives at a time: how long the one before stays good, such as 5m; without this it ends at once
+        #[arg(long, value_name = "SPAN", value_parser = span)]
+        overlap: Option<Duration>,
         /// Print id and token as JSON
         #[arg(long)]
         json: bool,
@@ -64,7 +67,9 @@ pub async fn run(action: Action, world: &mut World<'_>) -> Result<Exit, Failure>
     let (Action::Issue { at, .. } | Action::List { at, .. } | Action::Revoke { at, .. }) = &action;
     let place = Place::open(at, world).await?;
     let outcome = match action {
-        Action::Issue { name, expires, json, .. } => issue(&place, name.trim(), expires, json, world).await,
+        Action::Issue { name, expires, overlap, json, .. } => {
+            issue(&place, name.trim(), expires, overlap, json, world).await
+        }
         Action::List { json, .. } => list(&place, json, world).await,
         Action::Revoke { id, .. } => revoke(&place, &id, world).await,
     };
@@ -76,10 +81,11 @@ async fn issue(
     place: &Place,
     name: &str,
     expires: Option<Duration>,
+    overlap: Option<Duration>,
     json: bool,
     world: &mut World<'_>,
 ) -> Result<(), Failure> {
-    let dialect = place.tenant.dialect;
+    let dialect = &place.tenant.dialect;
     let Some(door) = dialect.secret_tokens else {
         return Err(Failure::failed(format!(
             "tenant `{}` speaks `{}`, whose identity providers come in by OAuth and not with a secret token; \
@@ -91,6 +97,12 @@ async fn issue(
     if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
         return Err(Failure::failed(format!(
             "--name has at most {MAX_NAME} characters and no control characters among them"
+        )));
+    }
+    if overlap.is_some() && !door.single {
+        return Err(Failure::failed(format!(
+            "--overlap is for dialects with one token at a time; of `{}` several live side by side, and `portcullis token revoke` ends one",
+            dialect.name
         )));
     }
     // A letter in front, so that no id looks like a flag.
@@ -119,7 +131,7 @@ async fn issue(
         last_used: None,
         revoked: false,
     };
-    place.store.add_secret_token(&token, door.single).await?;
+    place.store.issue_secret_token(&token, door.single.then_some(overlap.unwrap_or_default())).await?;
     place.record(world, "tokens.issue", &token.id);
     if json {
         writeln!(world.out, "{}", json!({"id": token.id, "token": text.expose()}))?;
@@ -128,8 +140,13 @@ async fn issue(
         writeln!(world.out, "token: {}", text.expose())?;
         writeln!(world.err, "The token is not kept and will not be shown again.")?;
     }
-    if replaced {
-        writeln!(world.err, "`{}` has one token at a time: the one before is revoked.", dialect.name)?;
+    match overlap {
+        _ if !replaced => {}
+        None => writeln!(world.err, "`{}` has one token at a time: the one before is revoked.", dialect.name)?,
+        Some(overlap) => {
+            let end = table::time(now.after(overlap));
+            writeln!(world.err, "`{}` has one token at a time: the one before ends at {end}.", dialect.name)?;
+        }
     }
     Ok(())
 }
@@ -197,7 +214,7 @@ fn state(token: &SecretToken, now: Timestamp) -> &'static str {
 }
 
 /// A span of time such as `12h` or `365d`; a day is 24 hours.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     let wrong = || "write a span of time such as 12h or 365d".to_owned();
     let span: jiff::Span = text.parse().map_err(|_| wrong())?;
     let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;

@@ -56,6 +56,9 @@ pub struct Diagnostic {
     /// Where in the source text, in bytes.
     #[serde(skip)]
     pub(super) span: Option<Range<usize>>,
+    /// That text, secrets covered, if it is another file's than the configuration's.
+    #[serde(skip)]
+    pub(super) source: Option<Arc<str>>,
 }
 
 /// `file:line:column: message (help)`, the form that editors and scripts read; errors carry no word, others do.
@@ -85,9 +88,21 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Sorts `list`; `source` must have its secrets covered already.
     pub(super) fn new(source: impl Into<Arc<str>>, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by_key(|found| (found.span.is_none(), found.span.as_ref().map(|span| span.start), found.severity));
+        list.sort_by_cached_key(|found| {
+            let other = found.source.is_some().then(|| found.file.clone());
+            (found.span.is_none(), other, found.span.as_ref().map(|span| span.start), found.severity)
+        });
         list.dedup();
         Self { source: source.into(), list }
+    }
+
+    /// The findings, to be told among those of another file.
+    pub(super) fn of_another_file(self) -> impl Iterator<Item = Diagnostic> {
+        let source = self.source;
+        self.list.into_iter().map(move |found| match found.source {
+            Some(_) => found,
+            None => Diagnostic { source: Some(Arc::clone(&source)), ..found },
+        })
     }
 
     /// The findings.
@@ -127,7 +142,9 @@ impl Diagnostics {
             (Some(variable), _) => Group::with_title(level.primary_title(format!("{variable}: {}", found.message))),
             (None, None) => Group::with_title(level.primary_title(format!("{}: {}", found.file, found.message))),
             (None, Some(span)) => level.primary_title(&found.message).element(
-                Snippet::source(&*self.source).path(&found.file).annotation(AnnotationKind::Primary.span(span.clone())),
+                Snippet::source(found.source.as_deref().unwrap_or(&self.source))
+                    .path(&found.file)
+                    .annotation(AnnotationKind::Primary.span(span.clone())),
             ),
         };
         if let Some(help) = &found.help {

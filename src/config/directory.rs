@@ -94,33 +94,50 @@ fn whereabouts(path: &Path) -> PathBuf {
 
 /// The grammar stands at the top of `directory::rest::config`.
 fn rest(mut section: Section<'_>) -> Option<rest::Config> {
-    let default = Draft::default();
     let url = section.required("url", "url = \"env:DIRECTORY_URL\"").and_then(|value| value.text());
     let token = section.value("token").and_then(|value| value.secret(true));
-    let draft = Draft {
+    let default = Draft::default();
+    let default = Draft {
         url: url.unwrap_or_default(),
         token,
         timeout: section.duration("timeout", default.timeout, TIMEOUT),
         max_in_flight: number(&mut section, "max_in_flight", default.max_in_flight, 1..=1024),
-        key: text(&mut section, "key").unwrap_or(default.key),
-        version: text(&mut section, "version"),
-        items: text(&mut section, "items").unwrap_or(default.items),
-        total: text(&mut section, "total").unwrap_or(default.total),
-        error: text(&mut section, "error").unwrap_or(default.error),
-        page_size: number(&mut section, "page_size", default.page_size, 1..=10_000),
-        unique: section.boolean("unique", default.unique),
-        removal: text(&mut section, "removal").unwrap_or(default.removal),
-        operations: operations(section.section("operations")),
-        find: map(&mut section, "find", line),
-        attributes: map(&mut section, "attributes", attribute),
-        constants: map(&mut section, "constants", json),
+        ..default
     };
-    let config = rest::Config::new(draft);
+    let draft = records(&mut section, default, "/users");
+    let groups = super::directory_rest::groups(&mut section, &draft);
+    let config = rest::Config::new(Draft { groups, ..draft });
     for mistake in config.as_ref().err().into_iter().flatten() {
         section.refuse_at(&mistake.at, &mistake.problem);
     }
     section.finish();
     config.ok()
+}
+
+/// What is declared of one type of records; what is absent is as in `default`, tables are their own.
+pub(super) fn records(section: &mut Section<'_>, default: Draft, path: &str) -> Draft {
+    Draft {
+        key: text(section, "key").unwrap_or(default.key),
+        version: text(section, "version").or(default.version),
+        items: text(section, "items").unwrap_or(default.items),
+        total: text(section, "total").unwrap_or(default.total),
+        error: text(section, "error").unwrap_or(default.error),
+        page_size: number(section, "page_size", default.page_size, 1..=10_000),
+        unique: section.boolean("unique", default.unique),
+        removal: text(section, "removal").unwrap_or(default.removal),
+        operations: operations(section.section("operations"), path),
+        find: map(section, "find", line),
+        attributes: map(section, "attributes", attribute),
+        constants: map(section, "constants", json),
+        paging: super::directory_rest::paging(section, default.paging),
+        headers: super::directory_rest::headers(section, default.headers),
+        answers: super::directory_rest::answers(section, default.answers),
+        groups: None,
+        url: default.url,
+        token: default.token,
+        timeout: default.timeout,
+        max_in_flight: default.max_in_flight,
+    }
 }
 
 pub(super) fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
@@ -140,7 +157,7 @@ pub(super) fn map<T>(section: &mut Section<'_>, key: &str, read: impl Fn(&Value<
 }
 
 /// The calls by name. `directory::rest` would miss those that are required as well, but it knows nothing of slips.
-fn operations(mut section: Section<'_>) -> Vec<(String, String)> {
+fn operations(mut section: Section<'_>, path: &str) -> Vec<(String, String)> {
     let required = [
         ("read", "read = \"GET /users/{id}\""),
         ("create", "create = \"POST /users\""),
@@ -149,16 +166,17 @@ fn operations(mut section: Section<'_>) -> Vec<(String, String)> {
     ];
     let mut found = Vec::new();
     for (name, example) in required {
-        found.extend(section.required(name, example).and_then(|value| Some((name.to_owned(), value.text()?))));
+        let example = example.replace("/users", path);
+        found.extend(section.required(name, &example).and_then(|value| Some((name.to_owned(), value.text()?))));
     }
-    for name in ["update", "replace"] {
+    for name in ["update", "replace", "after"] {
         found.extend(section.value(name).and_then(|value| Some((name.to_owned(), value.text()?))));
     }
     section.finish();
     found
 }
 
-fn line(value: &Value<'_>) -> Option<String> {
+pub(super) fn line(value: &Value<'_>) -> Option<String> {
     value.text()
 }
 

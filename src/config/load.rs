@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustls_pki_types::pem::PemObject as _;
@@ -16,9 +17,11 @@ use super::cover::cover;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, position};
 use super::environment::Environment;
 use super::reader::{Outcome, Reader, Section};
+use super::schemas;
 use super::tenant::{self, Context};
 use super::value::{Value, advice};
-use super::{Config, Loaded, Operations, RateStore, Server, State, Tls, tree};
+use super::{Config, Keys, Loaded, Operations, RateStore, Server, State, Tls, tree};
+use crate::scim::schema;
 
 /// Largest configuration file.
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
@@ -64,6 +67,7 @@ fn finding(path: &Path, place: Option<(&str, std::ops::Range<usize>)>, message: 
         message,
         help: Some(help.to_owned()),
         span: place.map(|(_, span)| span),
+        source: None,
     }
 }
 
@@ -84,7 +88,20 @@ pub(super) fn read(
     path: &Path,
     environment: &Environment,
 ) -> Result<(Option<Config>, Outcome), Diagnostics> {
-    let table = tree::parse(source).map_err(|faults| {
+    let table = parse_toml(source, path)?;
+    let reader = Reader::new(path, source, environment);
+    reader.depends_on(path);
+    let (config, before) = root(reader.root(table));
+    let outcome = reader.finish();
+    if outcome.diagnostics.has_errors() {
+        before.restore();
+    }
+    Ok((config, outcome))
+}
+
+/// The text of the file at `path` as a tree, or where it is not TOML.
+pub(super) fn parse_toml(source: &str, path: &Path) -> Result<Rc<tree::Table>, Diagnostics> {
+    tree::parse(source).map_err(|faults| {
         let fault = |(span, message): (std::ops::Range<usize>, String)| {
             finding(path, Some((source, span)), format!("this is not TOML: {message}"), "see https://toml.io")
         };
@@ -93,19 +110,21 @@ pub(super) fn read(
         found.sort_by_key(|fault| (fault.line, fault.column));
         found.dedup_by_key(|fault| fault.line);
         Diagnostics::new(cover(source, &[]), found)
-    })?;
-    let reader = Reader::new(path, source, environment);
-    reader.depends_on(path);
-    let config = root(reader.root(table));
-    Ok((config, reader.finish()))
+    })
 }
 
-fn root(mut root: Section<'_>) -> Option<Config> {
+/// The configuration, and what the schemas it declares have taken the place of.
+fn root(mut root: Section<'_>) -> (Option<Config>, schema::Before) {
     let server = server(root.section("server"));
     let operations = operations(root.section("operations"), server.as_ref().map(|server| server.listen));
     let state = state(root.section("state"));
     let rate_store = rate_store(root.section("rate_store"));
+    let keys = Keys::read(root.section("keys"), state.as_ref());
+    let declared = root.branch("schemas").map_or(Some(Vec::new()), |value| value.section().and_then(schemas::all));
+    // Attributes must be known before the tenants' mappings name them.
+    let before = declared.clone().and_then(|declared| schema::declare(declared).ok()).unwrap_or_default();
     let context = Context {
+        declared: declared.as_deref().unwrap_or_default(),
         public_url: server.as_ref().map_or("http://127.0.0.1:8080", |server| &server.public_url),
         state_file: state.as_ref().and_then(State::file),
         embedded: RefCell::default(),
@@ -115,7 +134,11 @@ fn root(mut root: Section<'_>) -> Option<Config> {
         None => Some(BTreeMap::new()),
     };
     root.finish();
-    Some(Config { server: server?, operations, state: state?, rate_store, tenants: tenants? })
+    let whole = || {
+        declared.is_some().then_some(())?;
+        Some(Config { server: server?, operations, state: state?, rate_store, keys: keys?, tenants: tenants? })
+    };
+    (whole(), before)
 }
 
 fn server(mut section: Section<'_>) -> Option<Server> {
@@ -187,7 +210,7 @@ fn public_url(value: &Value<'_>, tls: bool) -> Option<String> {
     Some(origin)
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

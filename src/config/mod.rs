@@ -10,11 +10,18 @@
 
 mod cover;
 mod diagnostic;
+mod dialect;
 mod directory;
+mod directory_rest;
 mod directory_sql;
+mod doors;
 mod environment;
+mod keys;
 mod load;
 mod reader;
+mod schemas;
+pub mod sign_in;
+mod switches;
 mod tenant;
 #[cfg(test)]
 mod tests;
@@ -30,12 +37,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use doors::{DoorsConfig, allowed};
 pub use environment::Environment;
+pub use keys::Keys;
+pub use sign_in::SignIn;
+pub use switches::Switches;
 pub use words::span;
 
 use crate::dialect::Dialect;
 use crate::directory::{embedded, rest, sql};
 use crate::limit;
+use crate::oauth::refresh::Lifetime;
+use crate::scim::schema::Selection;
+use crate::types::Digest;
 
 /// Everything the gateway was told, checked. A request keeps the snapshot it started with; a reload swaps the pointer.
 #[derive(Clone, Debug)]
@@ -48,6 +62,8 @@ pub struct Config {
     pub state: State,
     /// Where request counters live.
     pub rate_store: RateStore,
+    /// What signs, and what the state's keys are sealed under.
+    pub keys: Keys,
     /// The tenants by name; at least one when read from a file.
     pub tenants: BTreeMap<String, Arc<Tenant>>,
 }
@@ -141,50 +157,61 @@ impl Default for RateStore {
 pub struct Tenant {
     /// Lower-case letters, digits and hyphens, at most 63; part of every URL.
     pub name: String,
-    /// Which vendor's surface it shows.
-    pub dialect: &'static Dialect,
+    /// Which vendor's surface it shows, with what the tenant chose of it.
+    pub dialect: Arc<Dialect>,
     /// Host names (lower case, with the port if it is not the scheme's own) where the `/t/NAME` prefix falls away.
     pub hosts: Vec<String>,
     /// How administrators prove who they are.
     pub sign_in: SignIn,
+    /// Whom to ask who cannot get in: an address, a number, a page.
+    pub contact: Option<String>,
     /// The limits in force; `None` is unlimited.
     pub limits: Option<limit::Policy>,
+    /// What identity providers may prove themselves with besides secrets.
+    pub doors: DoorsConfig,
     /// The user system behind.
     pub directory: DirectoryConfig,
     /// The OAuth issuer, `{public_url}/t/{name}` (RFC 8414 §2).
     pub issuer: String,
     /// The absolute SCIM base, `{issuer}/{dialect.scim_base}`; every `meta.location` begins with it.
     pub scim_base: String,
+    /// How long refresh tokens live.
+    pub refresh: Lifetime,
     /// Whether `/Schemas` and `/ResourceTypes` answer without a token. `/ServiceProviderConfig` always does.
     pub discovery_public: bool,
     /// Whether an attribute that the dialect does not offer is refused with 400 instead of dropped and audited.
     pub strict_attributes: bool,
+    /// Which of the declared schemas it offers.
+    pub schemas: Selection,
+    /// What the vendor's portal would let its administrator switch.
+    pub switches: Switches,
+    /// The hash of the token with which the legacy portal asks who is managed; without it nobody is told.
+    pub managed: Option<Digest>,
 }
 
 impl Tenant {
     /// A tenant with everything else at its default: local sign-in, the dialect's limits, no hosts of its own.
-    pub fn new(name: &str, dialect: &'static Dialect, public_url: &str, directory: DirectoryConfig) -> Self {
+    pub fn new(name: &str, dialect: &Arc<Dialect>, public_url: &str, directory: DirectoryConfig) -> Self {
         let issuer = format!("{public_url}/t/{name}");
         Self {
             name: name.to_owned(),
-            dialect,
+            dialect: Arc::clone(dialect),
             hosts: Vec::new(),
             sign_in: SignIn::Local,
+            contact: None,
             limits: dialect.default_limits,
+            doors: DoorsConfig::new(dialect),
             directory,
             scim_base: format!("{issuer}/{}", dialect.scim_base),
             issuer,
+            refresh: Lifetime { idle: dialect.refresh_idle, limit: None },
             discovery_public: false,
             strict_attributes: false,
+            schemas: Selection::default(),
+            switches: Switches::default(),
+            managed: None,
         }
     }
-}
-
-/// How a tenant's administrators sign in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignIn {
-    /// With a user name and password kept in the gateway's own state.
-    Local,
 }
 
 /// `[tenants.NAME.directory]`: each connector owns its configuration.

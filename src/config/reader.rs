@@ -56,6 +56,18 @@ impl<'a> Reader<'a> {
         Self { file, source, folder, environment, overrides: environment.overrides(), log: RefCell::default() }
     }
 
+    /// For a file beside the configuration: variables override nothing in it.
+    pub fn beside(file: &'a Path, source: &'a str, environment: &'a Environment) -> Self {
+        Self { overrides: Vec::new(), ..Self::new(file, source, environment) }
+    }
+
+    /// Takes over what reading a file beside this one has found.
+    pub fn adopt(&self, found: Diagnostics, files: Vec<PathBuf>) {
+        let mut log = self.log.borrow_mut();
+        log.found.extend(found.of_another_file());
+        log.files.extend(files);
+    }
+
     /// The whole document as a section.
     pub fn root(&self, table: Rc<Table>) -> Section<'_> {
         Section::new(self, Vec::new(), table, Origin::File(0..0))
@@ -78,6 +90,7 @@ impl<'a> Reader<'a> {
             message,
             help,
             span,
+            source: None,
         });
     }
 
@@ -262,6 +275,11 @@ impl<'r> Section<'r> {
         self.reader.report(Severity::Error, &self.origin, &self.path, message.into(), Some(help.into()));
     }
 
+    /// A remark about the section as a whole.
+    pub fn note(&self, severity: Severity, message: impl Into<String>, help: impl Into<String>) {
+        self.reader.report(severity, &self.origin, &self.path, message.into(), Some(help.into()));
+    }
+
     /// A mistake that the connector found at the key path `at` below this section, in its own words; nothing new is said
     /// about a key that is known to be wrong.
     pub fn refuse_at(&self, at: &[String], message: &str) {
@@ -272,9 +290,17 @@ impl<'r> Section<'r> {
         let mut origin = &self.origin;
         let mut table = Some(&self.table);
         for step in at {
-            let Some(found) = table.and_then(|table| table.get(step)) else { break };
-            origin = &found.node.origin;
-            table = if let Tree::Table(inner) = &found.node.tree { Some(inner) } else { None };
+            let (name, index) = match step.strip_suffix(']').and_then(|step| step.rsplit_once('[')) {
+                Some((name, index)) => (name, index.parse::<usize>().ok()),
+                None => (step.as_str(), None),
+            };
+            let Some(found) = table.and_then(|table| table.get(step).or_else(|| table.get(name))) else { break };
+            let node = match (&found.node.tree, index) {
+                (Tree::List(items), Some(index)) => items.get(index).unwrap_or(&found.node),
+                _ => &found.node,
+            };
+            origin = &node.origin;
+            table = if let Tree::Table(inner) = &node.tree { Some(inner) } else { None };
         }
         let variable = self.reader.override_of(&path).map(|found| Origin::Variable(Rc::clone(&found.variable)));
         let last = at.last().map_or("", String::as_str);

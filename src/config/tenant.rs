@@ -11,12 +11,12 @@ use url::{Host, Url};
 
 use super::cover::quote;
 use super::diagnostic::Severity;
-use super::load::later;
-use super::reader::{Section, choose, list};
+use super::reader::{Section, list};
 use super::value::{Value, advice};
-use super::{SignIn, Tenant, directory, words};
+use super::{SignIn, Switches, Tenant, dialect, directory, doors, schemas, sign_in, switches, words};
 use crate::dialect::Dialect;
 use crate::limit::{Penalty, Policy, Quota};
+use crate::scim::schema::{Declared, Selection};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -25,6 +25,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub(super) struct Context<'a> {
     pub public_url: &'a str,
     pub state_file: Option<&'a Path>,
+    /// The schemas that tenants may list.
+    pub declared: &'a [Declared],
     /// Files of embedded directories, each with the tenant whose people it holds.
     pub embedded: RefCell<HashMap<PathBuf, String>>,
 }
@@ -79,7 +81,7 @@ fn tenant_of(
     hosts: &mut HashMap<String, String>,
 ) -> Option<Tenant> {
     let dialect = match (section.value("dialect"), others) {
-        (Some(value), _) => dialect(&value),
+        (Some(value), _) => dialect::read(&value),
         (None, Some(others)) => {
             let help = words::nearest(name, others.iter().copied()).map_or_else(
                 || format!("choose {}, or give it a `dialect` to make it one", list(others)),
@@ -95,40 +97,57 @@ fn tenant_of(
         }
     };
     let hosts = section.value("hosts").map_or(Some(Vec::new()), |value| self::hosts(name, &value, context, hosts));
-    if let Some(value) = section.branch("sign_in") {
-        sign_in(&value);
-    }
-    let default_limits = dialect.and_then(|dialect| dialect.default_limits);
+    let sign_in = section.branch("sign_in").map_or(Some(SignIn::Local), |value| sign_in::read(&value));
+    let contact = section.value("contact").and_then(|value| contact(&value));
+    let default_limits = dialect.as_ref().and_then(|dialect| dialect.default_limits);
     let limits = match section.branch("limits") {
         Some(value) => limits(&value, default_limits),
         None => default_limits,
     };
+    let refresh = super::keys::lifetime(&mut section, dialect.as_deref());
+    let doors = dialect.as_deref().and_then(|dialect| {
+        let issuer = format!("{}/t/{name}", context.public_url);
+        section.branch("doors").and_then(|value| value.section()).map(|section| doors::read(section, dialect, &issuer))
+    });
     let discovery_public = section.boolean("discovery_public", false);
     let strict_attributes = section.boolean("strict_attributes", false);
+    let schemas =
+        section.value("schemas").map_or(Some(Selection::default()), |value| schemas::listed(&value, context.declared));
+    let (switches, dialect) = chosen(&mut section, dialect).unzip();
+    let managed = section.branch("managed").and_then(|value| value.section()).and_then(switches::managed);
     let directory = section
         .required_section("directory", "directory = { kind = \"embedded\" }")
         .and_then(|section| directory::read(section, name, context));
     section.finish();
-    let mut tenant = Tenant::new(name, dialect?, context.public_url, directory?);
+    let mut tenant = Tenant::new(name, &dialect?, context.public_url, directory?);
     tenant.hosts = hosts?;
-    tenant.sign_in = SignIn::Local;
+    tenant.sign_in = sign_in?;
+    tenant.contact = contact;
     tenant.limits = limits;
+    tenant.refresh = refresh.unwrap_or(tenant.refresh);
+    tenant.doors = doors.unwrap_or(tenant.doors);
     tenant.discovery_public = discovery_public;
     tenant.strict_attributes = strict_attributes;
+    tenant.schemas = schemas?;
+    tenant.switches = switches.unwrap_or_default();
+    tenant.managed = managed;
     Some(tenant)
 }
 
-fn dialect(value: &Value<'_>) -> Option<&'static Dialect> {
-    value.parse(|text| {
-        let names = Dialect::all().map(|dialect| dialect.name);
-        Dialect::named(text).ok_or_else(|| {
-            let is_file = Path::new(text).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"));
-            if is_file || text.contains('/') {
-                return later("is a dialect in a file of its own, which", format!("choose {}", list(&names)));
-            }
-            advice("is no dialect", choose(text, &names))
-        })
-    })
+/// The dialect with what the tenant chooses of it, and the tenant's switches.
+fn chosen(section: &mut Section<'_>, dialect: Option<Arc<Dialect>>) -> Option<(Switches, Arc<Dialect>)> {
+    let on_create = section.branch("on_create").and_then(|value| value.section()).and_then(dialect::on_create);
+    let switches = section.section("switches");
+    let Some(mut dialect) = dialect else {
+        switches.abandon();
+        return None;
+    };
+    if let Some(given) = on_create.filter(|given| !given.is_empty()) {
+        let own = Arc::make_mut(&mut dialect);
+        own.on_create.retain(|(path, _)| !given.iter().any(|(other, _)| other == path));
+        own.on_create.extend(given);
+    }
+    Some(switches::read(switches, &dialect))
 }
 
 /// Host names of the tenant's own; `taken` holds those of the tenants before, with their tenant.
@@ -178,24 +197,19 @@ fn is_host(text: &str) -> bool {
         && port.is_none_or(|port| !port.starts_with(['0', '+']) && port.parse::<u16>().is_ok())
 }
 
-/// `sign_in = { kind = "local" }`.
-fn sign_in(value: &Value<'_>) {
-    let Some(mut section) = value.section() else { return };
-    if let Some(kind) = section.value("kind") {
-        let known = kind.parse(|text| match text {
-            "local" => Ok(()),
-            "oidc" | "directory" => Err(later("as sign-in", "write `sign_in = { kind = \"local\" }`")),
-            _ => Err(advice("is no kind of sign-in", "write `sign_in = { kind = \"local\" }`")),
-        });
-        if known.is_none() {
-            return section.abandon();
+/// Whom to ask: something a person can read on a page.
+fn contact(value: &Value<'_>) -> Option<String> {
+    value.parse(|text| match text.trim() {
+        "" => Err(advice("is empty", "write an address or a name, such as \"it@example.com\"")),
+        text if text.chars().count() > 200 || text.chars().any(char::is_control) => {
+            Err(advice("is too long, or has control characters", "write one line of at most 200 characters"))
         }
-    }
-    section.finish();
+        text => Ok(text.to_owned()),
+    })
 }
 
 /// `limits = "none"`, or a table whose absent keys are the dialect's.
-fn limits(value: &Value<'_>, default: Option<Policy>) -> Option<Policy> {
+pub(super) fn limits(value: &Value<'_>, default: Option<Policy>) -> Option<Policy> {
     if value.is_text() {
         _ = none(value, "{ read = { requests = 300, window = \"60s\" } }");
         return None;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::limit::{Penalty, Policy, Quota};
+use crate::scim::ResourceType;
 
 const EXAMPLE: &str = include_str!("../../config/portcullis.example.toml");
 const PLACE: &str = "/etc/portcullis/portcullis.toml";
@@ -15,6 +16,10 @@ const LEAST: &str = "[tenants.acme]\ndialect = \"ringcentral\"\ndirectory = { ki
 fn load(text: &str, variables: &[(&str, &str)]) -> Loaded {
     let environment = variables.iter().copied().collect();
     Config::parse(text, Path::new(PLACE), &environment).unwrap_or_else(|found| panic!("\n{found}\nin\n{text}"))
+}
+
+fn refused(text: &str) -> Diagnostics {
+    Config::parse(text, Path::new(PLACE), &Environment::default()).expect_err(text)
 }
 
 fn tenant(loaded: &Loaded) -> &Tenant {
@@ -44,7 +49,11 @@ fn the_example_mentions_every_key() {
         text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_lowercase).collect();
     for path in &outcome.known {
         let key = path.last().expect("a key");
-        assert!(words.contains(key), "{} is not in config/portcullis.example.toml", path.join("."));
+        assert!(
+            words.contains(key) || text.to_lowercase().contains(&format!("\"{key}\"")),
+            "{} is not in config/portcullis.example.toml",
+            path.join(".")
+        );
     }
     // And every line of it speaks of a key: a comment follows each.
     for line in EXAMPLE.lines().filter(|line| !line.is_empty() && !line.starts_with(['[', '#'])) {
@@ -186,4 +195,62 @@ fn a_report_shows_the_line_and_no_secret() {
     let json = serde_json::to_string(&found).expect("JSON");
     assert!(json.contains("\"line\":5,\"column\":10,\"variable\":null,\"key\":\"server.listen\""), "{json}");
     assert!(!format!("{report}{json}{found:?}").contains("hunter2"));
+}
+
+#[test]
+fn schemas_are_declared_and_listed() {
+    let declared = r#"
+        [schemas."urn:example:config:acme:2.0:User"]
+        attributes.badge = { type = "string", uniqueness = "server" }
+        attributes.pin = { mutability = "writeOnly" }
+        attributes.seat = { type = "complex", sub_attributes.room = {} }
+        [schemas."urn:ietf:params:scim:schemas:core:2.0:Group"]
+        attributes.purpose = {}
+    "#;
+    let tenant = "[tenants.acme]\ndialect = \"standard\"\ndirectory = { kind = \"embedded\" }\n";
+    let loaded = load(&format!("{tenant}schemas = [\"urn:EXAMPLE:config:acme:2.0:User\"]{declared}"), &[]);
+    let path = |text| crate::scim::path::AttrPath::parse(text).expect("a path");
+    let badge = path("urn:example:config:acme:2.0:User:BADGE");
+    assert_eq!(badge.definition().map(|it| it.name), Some("badge"));
+    let schemas = &self::tenant(&loaded).schemas;
+    assert!(schemas.has(ResourceType::User, &badge) && !schemas.has(ResourceType::Group, &path("purpose")));
+    for (line, says) in [
+        ("attributes.badge.typ = \"string\"", "did you mean `type`?"),
+        ("attributes.badge.type = \"text\"", "is none of the words"),
+        ("extends = \"Robot\"", "is none of the words"),
+        ("attributes.badge = { type = \"complex\" }", "complex and has no parts"),
+        (
+            "attributes.seat = { type = \"complex\", sub_attributes.room = { type = \"complex\" } }",
+            "neither complex nor a list",
+        ),
+        ("description = \"x\"", "`attributes` is missing"),
+    ] {
+        let text = format!("{tenant}[schemas.\"urn:example:config:wrong:2.0:User\"]\n{line}");
+        let report = refused(&text).to_string();
+        assert!(report.contains(says), "{line}: {report}");
+    }
+    let text = format!("{tenant}schemas = [\"urn:example:config:nowhere\"]");
+    assert!(refused(&text).to_string().contains("declared nowhere"));
+    let text = format!("{tenant}[schemas.\"urn:ietf:params:scim:schemas:core:2.0:User\"]\nattributes.UserName = {{}}");
+    assert!(refused(&text).to_string().contains("shadows the standard attribute of a User"));
+}
+
+#[test]
+fn a_wrong_file_does_not_change_what_is_declared() {
+    let text = |kind: &str, rest: &str| {
+        format!(
+            "[tenants.acme]\ndialect = \"standard\"\ndirectory = {{ kind = \"embedded\" }}\n{rest}\n\
+             [schemas.\"urn:example:config:kept:2.0:User\"]\nattributes.badge.type = \"{kind}\"\n"
+        )
+    };
+    let kind = || {
+        let path = crate::scim::path::AttrPath::parse("urn:example:config:kept:2.0:User:badge").expect("a path");
+        path.definition().map(|it| it.kind.as_str())
+    };
+    load(&text("string", ""), &[]);
+    assert_eq!(kind(), Some("string"));
+    refused(&text("integer", "hosts = 7"));
+    assert_eq!(kind(), Some("string"));
+    load(&text("integer", ""), &[]);
+    assert_eq!(kind(), Some("integer"));
 }

@@ -53,6 +53,11 @@ impl<'r> Value<'r> {
         self.note(Severity::Error, message, help);
     }
 
+    /// Notes a mistake in the key itself, where the user chooses it.
+    pub fn refuse_key(&self, fault: Advice) {
+        self.refuse(format!("{} {}", quote(self.key()), fault.message), fault.help);
+    }
+
     /// Notes a finding.
     pub fn note(&self, severity: Severity, message: impl Into<String>, help: impl Into<String>) {
         self.reader.report(severity, &self.node.origin, &self.path, message.into(), Some(help.into()));
@@ -64,7 +69,7 @@ impl<'r> Value<'r> {
     }
 
     /// Whether the text stands in the file itself.
-    fn in_clear(&self) -> bool {
+    pub fn in_clear(&self) -> bool {
         matches!(&self.node.tree, Tree::Text(text) if !is_reference(text))
     }
 
@@ -292,6 +297,15 @@ impl<'r> Value<'r> {
     /// Whether this is written as exactly `word`.
     pub fn is_word(&self, word: &str) -> bool {
         matches!(&self.node.tree, Tree::Text(text) | Tree::Loose(text) if text == word)
+    }
+
+    /// Whether this is a list.
+    pub fn is_list(&self) -> bool {
+        match &self.node.tree {
+            Tree::List(_) => true,
+            Tree::Loose(text) => text.trim_start().starts_with('['),
+            _ => false,
+        }
     }
 
     /// Whether this is a table.

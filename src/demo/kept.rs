@@ -11,6 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::{ADMINISTRATOR, DemoError};
 use crate::dialect::{Dialect, SecretForm};
+use crate::oauth::Doors;
 use crate::oauth::opaque::{self, Kind};
 use crate::oauth::password::NewPassword;
 use crate::oauth::role::Role;
@@ -57,7 +58,7 @@ impl Kept {
                 SecretForm::Prefixed => opaque::mint(Kind::SecretToken, random).expose().to_owned(),
                 SecretForm::Base64Pair => opaque::mint_pair("demo", random).text.expose().to_owned(),
             });
-            (dialect.name.to_owned(), Credentials { client, secret_token })
+            (dialect.name.clone(), Credentials { client, secret_token })
         });
         Self { password: readable(random), tenants: tenants.collect() }
     }
@@ -150,8 +151,10 @@ fn sample_client(tenant: &str, client: &ClientCredentials, redirect_uris: &[Stri
             prefix: opaque::public_prefix(&secret),
             created: now,
             expires: None,
+            last_used: None,
         }],
         public: false,
+        doors: Doors::CONFIDENTIAL,
         disabled: false,
         created: now,
     }
@@ -204,7 +207,7 @@ mod tests {
     fn each_tenant_has_what_its_doors_need() {
         let kept = Kept::new(&Random::seeded(1));
         for dialect in Dialect::all() {
-            let credentials = kept.of(dialect.name);
+            let credentials = kept.of(&dialect.name);
             assert_eq!(credentials.client.is_some(), dialect.oauth, "{}", dialect.name);
             assert_eq!(credentials.secret_token.is_some(), dialect.secret_tokens.is_some(), "{}", dialect.name);
         }

@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::app::{App, AppError, Parts};
-use crate::config::{Config, DirectoryConfig, Operations, RateStore, Server, State, Tenant};
+use crate::config::{Config, DirectoryConfig, Keys, Operations, RateStore, Server, State, Tenant};
 use crate::dialect::Dialect;
 use crate::directory::Connector;
 use crate::directory::embedded::{self, Embedded};
@@ -255,17 +255,18 @@ fn configuration(arguments: &Arguments, home: &Home, base_url: &str, operations:
             durable: home.lasts(),
             ..embedded::Config::file(home.path().join(format!("{}.db", dialect.name)))
         };
-        let mut tenant = Tenant::new(dialect.name, dialect, base_url, DirectoryConfig::Embedded(people));
+        let mut tenant = Tenant::new(&dialect.name, dialect, base_url, DirectoryConfig::Embedded(people));
         if arguments.unlimited {
             tenant.limits = None;
         }
-        (dialect.name.to_owned(), Arc::new(tenant))
+        (dialect.name.clone(), Arc::new(tenant))
     });
-    let state = home.path().join("state.sqlite");
+    let state = State { url: format!("sqlite:{}", home.path().join("state.sqlite").display()) };
     Config {
         server: Server { listen: arguments.listen, public_url: base_url.to_owned(), ..Server::default() },
         operations: Operations { listen: operations },
-        state: State { url: format!("sqlite:{}", state.display()) },
+        keys: Keys::beside(&state),
+        state,
         rate_store: RateStore::default(),
         tenants: tenants.collect(),
     }
@@ -292,7 +293,7 @@ fn redirect_uris(base_url: &str) -> Vec<String> {
 /// The tenants in the documentation's order.
 fn tenants(gateway: &Gateway) -> Vec<Arc<Runtime>> {
     let snapshot = gateway.snapshot.load();
-    Dialect::all().into_iter().filter_map(|dialect| snapshot.tenants.get(dialect.name).cloned()).collect()
+    Dialect::all().into_iter().filter_map(|dialect| snapshot.tenants.get(&dialect.name).cloned()).collect()
 }
 
 /// The directory behind a tenant of the demo.
@@ -328,8 +329,8 @@ struct Setup<'a> {
 
 #[derive(Serialize)]
 struct TenantSetup<'a> {
-    name: &'static str,
-    dialect: &'static str,
+    name: String,
+    dialect: String,
     scim_base: String,
     issuer: String,
     authorize_url: Option<String>,
@@ -364,11 +365,11 @@ async fn describe<'a>(
 ) -> Result<Setup<'a>, DemoError> {
     let mut described = Vec::new();
     for tenant in tenants(gateway) {
-        let (config, dialect) = (&tenant.config, tenant.config.dialect);
-        let Credentials { client, secret_token } = kept.of(dialect.name);
+        let (config, dialect) = (&tenant.config, &tenant.config.dialect);
+        let Credentials { client, secret_token } = kept.of(&dialect.name);
         described.push(TenantSetup {
-            name: dialect.name,
-            dialect: dialect.name,
+            name: dialect.name.clone(),
+            dialect: dialect.name.clone(),
             scim_base: config.scim_base.clone(),
             issuer: config.issuer.clone(),
             authorize_url: dialect.oauth.then(|| format!("{}/oauth/authorize", config.issuer)),

@@ -58,11 +58,11 @@ impl Dialect {
         for path in &self.required {
             let held = before.is_none_or(|before| rule::given(before, path));
             if held && !rule::given(&resource, path) {
-                violations.push(rule::missing(path, self.title));
+                violations.push(rule::missing(path, &self.title));
             }
         }
         for rule in &self.rules {
-            rule.check(before, &resource, self.title, &mut violations);
+            rule.check(before, &resource, &self.title, &mut violations);
         }
         Accepted { resource, dropped, violations }
     }
@@ -107,6 +107,28 @@ impl Dialect {
         let mut resource = before.clone();
         resource.set(rule::active(), Value::Bool(false));
         Accepted { resource, dropped: accepted.dropped, violations: left_out }
+    }
+
+    /// Puts what is about to be written into the spelling of the rules (NFC, numbers without their spaces), where it differs
+    /// from `before`. The resource that was accepted keeps the client's spelling, which is what it reads back (question 28 of
+    /// dialects.md: whatever is answered otherwise is written again for ever).
+    pub fn spell(&self, before: Option<&Resource>, wanted: &mut Resource) {
+        for rule in &self.rules {
+            let path = rule.path();
+            let changed = before.is_none_or(|before| before.get(path) != wanted.get(path));
+            if let Some(spelt) = wanted.text(path).filter(|_| changed).and_then(|text| rule.spelling(text)) {
+                wanted.set(path, Value::String(spelt));
+            }
+        }
+    }
+
+    /// Adds to a new person what the dialect gives every one, where nothing is said of it.
+    pub fn complete(&self, created: &mut Resource) {
+        for (path, value) in &self.on_create {
+            if created.get(path).is_none() {
+                created.set(path, value.clone());
+            }
+        }
     }
 
     /// Makes a person out of the directory an answer of this dialect: what is not offered is hidden, and `active` is

@@ -3,13 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::{Accepted, Dialect, path};
-use crate::scim::resource::Resource;
+use crate::scim::resource::{Resource, ResourceType};
 
 /// JSON of path to value (null: without it); the path blamed, or "" when accepted; words of the message.
 pub(super) type Row = (&'static str, &'static str, &'static str);
 
 pub(super) fn parse(body: &Value) -> Resource {
-    Resource::parse(body.to_string().as_bytes()).expect("a well-formed resource").resource
+    Resource::parse(ResourceType::User, body.to_string().as_bytes()).expect("a well-formed resource").resource
 }
 
 pub(super) fn with(person: &Resource, change: &str) -> Resource {

@@ -6,9 +6,12 @@
 //!
 //! A create goes through [`Dialect::accept`] with nothing before it, or [`Dialect::accept_over`] when it links or revives; a
 //! replace or PATCH through [`Dialect::accept`] with the person as the directory holds them; one that disables through
-//! [`Dialect::accept_disabling`]; every answer through [`Dialect::shape`].
+//! [`Dialect::accept_disabling`]; what is written through [`Dialect::spell`]; every answer through [`Dialect::shape`].
 //!
 //! # How to add a vendor
+//!
+//! An operator writes a TOML file with the same powers (`config/dialects/` holds the built-in ones in that form, and a test
+//! shows that they are equal). To build one in:
 //!
 //! 1. Write `dialect/<vendor>.rs` with one function `dialect() -> Dialect`, by the pattern of `standard` (everything
 //!    offered) or `ringcentral` (a list). Quote the vendor's document beside every line that is not obvious.
@@ -16,11 +19,14 @@
 //!    requests, named in [`Accepted::dropped`], hidden from answers, and never touched in the directory.
 //! 3. Say the vendor's validation with the rules there are. Only when none fits add a variant to [`Rule`]: a form that a
 //!    configuration file could state, whose message names the path, the fault and the way out, and never the value.
-//! 4. Put the dialect into [`Dialect::all`] and give its file a table of cases.
+//! 4. Put the dialect into [`Dialect::all`], give its file a table of cases, and write it as TOML beside the others.
 
 mod accept;
+mod choice;
+mod explain;
 mod offer;
 mod playvox;
+mod protect;
 mod region;
 mod ringcentral;
 mod rule;
@@ -28,8 +34,10 @@ mod standard;
 mod vonage_business;
 mod vonage_contact_center;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::limit::Policy;
 use crate::scim::error::ScimError;
@@ -38,7 +46,12 @@ use crate::scim::path::AttrPath;
 
 pub use accept::{Accepted, Violation};
 pub use offer::Offering;
+pub use protect::Protected;
 pub use rule::{Letters, Phone, Rule, Text};
+
+/// The schema of what a create tells the directory about the tenant's switches (`welcomeMail`, `scimOnlyAdd`): a directory that
+/// maps an attribute of it learns of the switch, no identity provider ever sees it.
+pub const SWITCHES: &str = "urn:portcullis:scim:schemas:extension:switches:2.0:User";
 
 /// Whom an identity provider sees in reads and queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +78,8 @@ pub enum OnDisable {
     Disable,
     /// The person is no longer managed and stays as they are in the directory; reads answer `active: false`.
     Unlink,
+    /// The directory removes the person: nothing is left to be read or enabled again.
+    Delete,
 }
 
 /// What DELETE does downstream. In every case the person is not found afterwards.
@@ -96,21 +111,56 @@ pub struct SecretTokens {
     pub single: bool,
 }
 
-/// One vendor's SCIM surface and rules. Take one with [`Dialect::named`]; they live as long as the process.
-#[derive(Debug)]
+/// What a dialect says when something goes wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Errors {
+    /// The vendor's error code that a 429's detail quotes.
+    pub throttle_code: Option<String>,
+    /// Whether a 429 comes in the vendor's own form, with the code, instead of SCIM's.
+    pub throttle_envelope: bool,
+    /// Whether the directory's own words about a value reach the client; if not, they are for the log alone.
+    pub directory_words: bool,
+    /// Names that the directory's words use for its fields, and the attribute that each stands for.
+    pub fields: Vec<(String, AttrPath)>,
+    /// What a client is told when nothing is left to create a person with (403).
+    pub no_capacity: Option<String>,
+    /// What a client is told when a create meets somebody of that user name (409).
+    pub conflict: Option<String>,
+}
+
+impl Errors {
+    /// Nothing of a vendor's own.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self {
+            throttle_code: None,
+            throttle_envelope: false,
+            directory_words: true,
+            fields: Vec::new(),
+            no_capacity: None,
+            conflict: None,
+        }
+    }
+}
+
+/// One vendor's SCIM surface and rules. Take a built-in one with [`Dialect::named`]; an operator's own comes from a file and
+/// goes with the configuration that named it, which is why tenants share one behind an [`Arc`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dialect {
     /// What the configuration calls it.
-    pub name: &'static str,
+    pub name: String,
     /// What people call it, for pages and messages.
-    pub title: &'static str,
+    pub title: String,
     /// The SCIM base below the tenant's prefix, without slashes around it (contract §4).
-    pub scim_base: &'static str,
+    pub scim_base: String,
+    /// A second base that the vendor's clients know; every `meta.location` names the first.
+    pub scim_alias: Option<String>,
     /// Whether there is an authorization code door.
     pub oauth: bool,
     /// Whether there is a secret token door, and its shape.
     pub secret_tokens: Option<SecretTokens>,
     /// The vendor's own path of the OAuth endpoints, beside `oauth`.
-    pub oauth_alias: Option<&'static str>,
+    pub oauth_alias: Option<String>,
     /// For how long an unused refresh token stays good.
     pub refresh_idle: Duration,
     /// Lifetime of an access token.
@@ -129,8 +179,8 @@ pub struct Dialect {
     pub default_active: bool,
     /// The limits of a tenant that configures none.
     pub default_limits: Option<Policy>,
-    /// The vendor's error code that a 429's detail quotes.
-    pub throttle_code: Option<&'static str>,
+    /// Whether groups are offered, if the directory has them.
+    pub groups: bool,
     /// The attributes offered.
     pub offering: Offering,
     /// What a person must have.
@@ -140,25 +190,40 @@ pub struct Dialect {
     /// What values must be like.
     pub rules: Vec<Rule>,
     /// Flat names that the vendor's filters know beside the schema's: (name, what it means).
-    pub aliases: Vec<(&'static str, AttrPath)>,
+    pub aliases: Vec<(String, AttrPath)>,
+    /// What the directory is given with a new person where the request says nothing of it; never touched afterwards.
+    pub on_create: Vec<(AttrPath, Value)>,
+    /// Whom only the strongest grant may change.
+    pub protected: Option<Protected>,
+    /// The attributes of a managed person that the vendor's portal must not let anybody edit.
+    pub locked: Vec<AttrPath>,
+    /// What else the vendor's portal does not do with a managed person.
+    pub locked_actions: Vec<String>,
+    /// What it says when something goes wrong.
+    pub errors: Errors,
 }
 
-static RINGCENTRAL: LazyLock<Dialect> = LazyLock::new(ringcentral::dialect);
-static VONAGE_BUSINESS: LazyLock<Dialect> = LazyLock::new(vonage_business::dialect);
-static VONAGE_CONTACT_CENTER: LazyLock<Dialect> = LazyLock::new(vonage_contact_center::dialect);
-static PLAYVOX: LazyLock<Dialect> = LazyLock::new(playvox::dialect);
-static STANDARD: LazyLock<Dialect> = LazyLock::new(standard::dialect);
+static BUILT_IN: LazyLock<[Arc<Dialect>; 5]> = LazyLock::new(|| {
+    [
+        ringcentral::dialect(),
+        vonage_business::dialect(),
+        vonage_contact_center::dialect(),
+        playvox::dialect(),
+        standard::dialect(),
+    ]
+    .map(Arc::new)
+});
 
 impl Dialect {
     /// Every dialect that is built in, in the order of the documentation.
     #[must_use]
-    pub fn all() -> [&'static Self; 5] {
-        [&RINGCENTRAL, &VONAGE_BUSINESS, &VONAGE_CONTACT_CENTER, &PLAYVOX, &STANDARD]
+    pub fn all() -> [&'static Arc<Self>; 5] {
+        BUILT_IN.each_ref()
     }
 
     /// The built-in dialect that the configuration calls `name`.
     #[must_use]
-    pub fn named(name: &str) -> Option<&'static Self> {
+    pub fn named(name: &str) -> Option<&'static Arc<Self>> {
         Self::all().into_iter().find(|dialect| dialect.name == name)
     }
 
@@ -217,7 +282,7 @@ mod tests {
     #[test]
     fn every_dialect_is_found_by_its_name() {
         for dialect in Dialect::all() {
-            assert!(std::ptr::eq(Dialect::named(dialect.name).expect("listed"), dialect));
+            assert!(Arc::ptr_eq(Dialect::named(&dialect.name).expect("listed"), dialect));
             for required in &dialect.required {
                 assert!(dialect.offers(required), "{}: {required}", dialect.name);
             }
@@ -233,8 +298,8 @@ mod tests {
             .map(|one| {
                 let tokens = one.secret_tokens.map(|tokens| (tokens.form, tokens.single));
                 (
-                    one.name,
-                    one.scim_base,
+                    one.name.as_str(),
+                    one.scim_base.as_str(),
                     one.oauth,
                     tokens,
                     one.visibility,
@@ -284,7 +349,8 @@ mod tests {
         for dialect in Dialect::all() {
             let limited = dialect.name == "ringcentral";
             assert_eq!(dialect.default_limits.is_some(), limited);
-            assert_eq!(dialect.throttle_code, limited.then_some("CMN-301"));
+            assert_eq!(dialect.errors.throttle_code.as_deref(), limited.then_some("CMN-301"));
+            assert_eq!(dialect.groups, dialect.name == "standard", "row \"Groups\"");
             assert_eq!(dialect.default_active, !limited);
         }
     }

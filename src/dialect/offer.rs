@@ -5,12 +5,13 @@
 
 use serde_json::{Map, Value};
 
+use super::SWITCHES;
 use crate::scim::filter::{Filter, Operator};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 
 /// The attributes that a dialect offers.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Offering {
     /// The whole schema of a user, the enterprise extension included.
     Everything,
@@ -19,14 +20,14 @@ pub enum Offering {
 }
 
 /// One top-level attribute and what of it is offered.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
     schema: Option<String>,
     attribute: String,
     parts: Parts,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Parts {
     /// All of it.
     Whole,
@@ -39,7 +40,8 @@ enum Parts {
 impl Offering {
     /// From paths such as `title`, `name.givenName`, `emails[type eq "work"].value` and
     /// `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`.
-    pub(super) fn listed(paths: &[AttrPath]) -> Self {
+    #[must_use]
+    pub fn listed(paths: &[AttrPath]) -> Self {
         let mut listed: Vec<Offered> = Vec::new();
         for path in paths {
             let at = listed.iter().position(|one| one.schema == path.schema && one.attribute == path.attribute);
@@ -63,6 +65,40 @@ impl Offering {
             }
         }
         Self::Listed(listed)
+    }
+
+    /// Why a path cannot be offered as it is written, and what to write.
+    #[must_use]
+    pub fn fault(path: &AttrPath) -> Option<(&'static str, String)> {
+        let many = path.definition().is_some_and(|attribute| attribute.multi_valued);
+        let picked = type_of(path).is_some() && path.sub.is_some();
+        let name = &path.attribute;
+        if path.filter.is_some() && !picked {
+            return Some(("picks entries by something else than their type, or the whole of them", one_type(name)));
+        }
+        (many && path.sub.is_some() && !picked).then(|| ("does not say of which type", one_type(name)))
+    }
+
+    /// The paths that are offered, as they would be written; none when everything is.
+    #[must_use]
+    pub fn paths(&self) -> Option<Vec<String>> {
+        let Self::Listed(listed) = self else { return None };
+        let paths = listed.iter().flat_map(|one| {
+            let name = match &one.schema {
+                Some(urn) => format!("{urn}:{}", one.attribute),
+                None => one.attribute.clone(),
+            };
+            match &one.parts {
+                Parts::Whole => vec![name],
+                Parts::Subs(subs) => subs.iter().map(|sub| format!("{name}.{sub}")).collect(),
+                Parts::Typed(types) => types
+                    .iter()
+                    .flat_map(|(kind, subs)| subs.iter().map(move |sub| (kind, sub)))
+                    .map(|(kind, sub)| format!("{name}[type eq \"{kind}\"].{sub}"))
+                    .collect(),
+            }
+        });
+        Some(paths.collect())
     }
 
     fn parts(&self, schema: Option<&str>, attribute: &str) -> Option<&Parts> {
@@ -100,10 +136,16 @@ impl Offering {
     /// `after` without what is not offered, in whose place stands what `before` had there. Names in `dropped` what was
     /// held back, unless it was there before.
     pub(super) fn sift(&self, before: Option<&Resource>, after: Resource, dropped: &mut Vec<String>) -> Resource {
-        if matches!(self, Self::Everything) {
-            return after;
-        }
         let before = before.map(Resource::as_map);
+        if matches!(self, Self::Everything) {
+            let mut kept = after.into_map();
+            // What the gateway itself told the directory is nobody's to see or to change.
+            match before.and_then(|before| before.get(SWITCHES)) {
+                Some(held) => drop(kept.insert(SWITCHES.to_owned(), held.clone())),
+                None => drop(kept.shift_remove(SWITCHES)),
+            }
+            return Resource::from_map(kept);
+        }
         let mut kept = Map::new();
         for (name, value) in after.into_map() {
             let held = before.and_then(|before| before.get(&name));
@@ -123,9 +165,7 @@ impl Offering {
 
     /// Takes out what is not offered.
     pub(super) fn narrow(&self, resource: &mut Resource) {
-        if matches!(self, Self::Listed(_)) {
-            *resource = self.sift(None, std::mem::take(resource), &mut Vec::new());
-        }
+        *resource = self.sift(None, std::mem::take(resource), &mut Vec::new());
     }
 
     /// One top-level attribute through the sieve: `None` when nothing of it is left.
@@ -258,6 +298,10 @@ fn type_of(path: &AttrPath) -> Option<&str> {
         Some(Filter::Compare { path, operator: Operator::Eq, value }) if path.is("type") => value.as_str(),
         _ => None,
     }
+}
+
+fn one_type(name: &str) -> String {
+    format!("write `{name}[type eq \"work\"].value`, or `{name}` for all of it")
 }
 
 fn entry_type(entry: &Value) -> &str {

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::{
     Dialect, Offering, OnDelete, OnDisable, OnExisting, Rule, SecretForm, SecretTokens, Visibility, path, paths,
+    standard,
 };
 
 const WORK_EMAIL: &str = r#"emails[type eq "work"].value"#;
 
 pub(super) fn dialect() -> Dialect {
     Dialect {
-        name: "playvox",
-        title: "Playvox",
-        scim_base: "scim/v1",
+        name: "playvox".into(),
+        title: "Playvox".into(),
+        scim_base: "scim/v1".into(),
         oauth: false,
         // Question 20: base64 of `id:secret`, Bearer or Basic; several keys may live at once (row "Auth method").
         secret_tokens: Some(SecretTokens { form: SecretForm::Base64Pair, single: false }),
@@ -29,7 +30,8 @@ pub(super) fn dialect() -> Dialect {
         default_active: true,
         // playvox.md §5: no limit unless configured.
         default_limits: None,
-        throttle_code: None,
+        // Row "Groups": none.
+        groups: false,
         // Row "Attributes (exact)".
         offering: Offering::listed(&paths(&[
             "userName",
@@ -46,6 +48,7 @@ pub(super) fn dialect() -> Dialect {
         // playvox.md §2: emails[work] required unless userName is an e-mail.
         rules: vec![Rule::EmailSomewhere { path: path(WORK_EMAIL), other: path("userName") }],
         aliases: Vec::new(),
+        ..standard::dialect()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::{Dialect, Offering, OnDelete, OnDisable, OnExisting, Phone, Rule, Visibility, path, paths};
+use super::{
+    Dialect, Errors, Offering, OnDelete, OnDisable, OnExisting, Phone, Rule, Visibility, path, paths, standard,
+};
 use crate::limit::{Penalty, Policy, Quota};
 
 const WORK_EMAIL: &str = r#"emails[type eq "work"].value"#;
@@ -31,13 +33,15 @@ const ATTRIBUTES: [&str; 16] = [
 
 pub(super) fn dialect() -> Dialect {
     Dialect {
-        name: "ringcentral",
-        title: "RingCentral",
-        scim_base: "scim/v2",
+        name: "ringcentral".into(),
+        title: "RingCentral".into(),
+        scim_base: "scim/v2".into(),
+        // Row "SCIM base path": the unversioned twin.
+        scim_alias: Some("scim".into()),
         oauth: true,
         // Static bearers were the door before 2021-03 only.
         secret_tokens: None,
-        oauth_alias: Some("restapi/oauth"),
+        oauth_alias: Some("restapi/oauth".into()),
         // Question 25: 30 days idle, sliding; row "Token lifetimes": access 1 h.
         refresh_idle: Duration::from_hours(30 * 24),
         access_ttl: Duration::from_hours(1),
@@ -57,8 +61,8 @@ pub(super) fn dialect() -> Dialect {
             penalty: Penalty { duration: Duration::from_mins(1), extend: false },
             shadow: false,
         }),
-        // Question 5.
-        throttle_code: Some("CMN-301"),
+        // Row "Groups": none.
+        groups: false,
         offering: Offering::listed(&paths(&ATTRIBUTES)),
         // Row "Required".
         required: paths(&["userName", "name.givenName", "name.familyName", WORK_EMAIL]),
@@ -69,7 +73,7 @@ pub(super) fn dialect() -> Dialect {
             Rule::Email(path("userName")),
             Rule::Same { path: path(WORK_EMAIL), other: path("userName") },
             // Row "Validation": mobile E.164. As sent, question 28's reason: rewriting makes identity providers write again.
-            Rule::Phone(path(r#"phoneNumbers[type eq "mobile"].value"#), Phone::E164),
+            Rule::Phone { path: path(r#"phoneNumbers[type eq "mobile"].value"#), form: Phone::E164, strip: false },
             // Row "Validation": state valid, required for US, UK and CA; question 28: the country stays as sent.
             Rule::Region {
                 region: path(r#"addresses[type eq "work"].region"#),
@@ -77,9 +81,42 @@ pub(super) fn dialect() -> Dialect {
             },
         ],
         // Row "Filterable": userName and the flat name `email`.
-        aliases: vec![("email", path(WORK_EMAIL))],
+        aliases: vec![("email".into(), path(WORK_EMAIL))],
+        errors: Errors {
+            // Question 5: SCIM's form with the code in it; the vendor's own is a switch away.
+            throttle_code: Some("CMN-301".into()),
+            throttle_envelope: false,
+            // Question 27: the client reads SCIM paths, the log alone the downstream's.
+            directory_words: false,
+            fields: FIELDS.iter().map(|(name, text)| ((*name).to_owned(), path(text))).collect(),
+            // Question 10.
+            no_capacity: Some(
+                "no unassigned extension is free; buy a licence, or free an extension, in the RingCentral admin portal, then \
+                 let the person be provisioned again"
+                    .into(),
+            ),
+            conflict: None,
+        },
+        ..standard::dialect()
     }
 }
+
+/// ringcentral.md §2.7: the extension API's fields, as its error texts name them (question 27).
+const FIELDS: [(&str, &str); 13] = [
+    ("contact.businessAddress.street", r#"addresses[type eq "work"].streetAddress"#),
+    ("contact.businessAddress.city", r#"addresses[type eq "work"].locality"#),
+    ("contact.businessAddress.state", r#"addresses[type eq "work"].region"#),
+    ("contact.businessAddress.zip", r#"addresses[type eq "work"].postalCode"#),
+    ("contact.businessAddress.country", r#"addresses[type eq "work"].country"#),
+    ("contact.email", WORK_EMAIL),
+    ("contact.firstName", "name.givenName"),
+    ("contact.lastName", "name.familyName"),
+    ("contact.jobTitle", "title"),
+    ("contact.mobilePhone", r#"phoneNumbers[type eq "mobile"].value"#),
+    ("contact.businessPhone", r#"phoneNumbers[type eq "work"].value"#),
+    ("contact.department", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department"),
+    ("extensionNumber", r#"phoneNumbers[type eq "other"].value"#),
+];
 
 const fn per_minute(requests: u32) -> Quota {
     Quota {

@@ -3,21 +3,32 @@
 //! A message names the SCIM path, what is wrong and the way out, in words for the administrator of an identity provider
 //! (Entra's expressions where one helps). It never holds the value: people's data are not for logs.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
+
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 use super::{Violation, region};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 
 /// Something that a value must be like. A value that is absent breaks no rule; that is what `required` is for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Rule {
     /// Characters and length.
     Text(Text),
     /// An e-mail address.
     Email(AttrPath),
     /// A telephone number.
-    Phone(AttrPath, Phone),
+    Phone {
+        /// The attribute.
+        path: AttrPath,
+        /// What it must look like.
+        form: Phone,
+        /// Whether spaces are taken out instead of refused.
+        strip: bool,
+    },
     /// The same as another attribute's value, compared without case.
     Same {
         /// The attribute that a create is told about.
@@ -41,9 +52,9 @@ pub enum Rule {
     },
 }
 
-/// Which characters a value may have, and how many. Accents written as marks of their own (decomposed forms) are not
-/// counted, so that a length does not depend on how a client normalises.
-#[derive(Clone, Debug)]
+/// Which characters a value may have, and how many. It is judged, and written, in NFC: neither the verdict nor the length
+/// depends on how a client spells an accent.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Text {
     /// The attribute.
     pub path: AttrPath,
@@ -54,7 +65,7 @@ pub struct Text {
     /// What counts as a letter.
     pub letters: Letters,
     /// Characters allowed beside letters and the digits 0-9.
-    pub also: &'static str,
+    pub also: String,
     /// Whether blanks are allowed.
     pub spaces: bool,
 }
@@ -107,9 +118,9 @@ impl Rule {
                     violations.push(Violation::new(path, &detail));
                 }
             }
-            Self::Phone(path, form) => {
+            Self::Phone { path, form, strip } => {
                 if let Some(text) = changed_text(before, after, path)
-                    && let Some(detail) = form.fault(path, text)
+                    && let Some(detail) = form.fault(path, &stripped(text, *strip))
                 {
                     violations.push(Violation::new(path, &detail));
                 }
@@ -150,9 +161,34 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// The attribute that the rule is about; of two, the one that a create is told about.
+    #[must_use]
+    pub const fn path(&self) -> &AttrPath {
+        match self {
+            Self::Text(Text { path, .. })
+            | Self::Email(path)
+            | Self::Phone { path, .. }
+            | Self::Same { path, .. }
+            | Self::EmailSomewhere { path, .. }
+            | Self::Region { region: path, .. } => path,
+        }
+    }
+
+    /// The value as it is written, if that is another spelling than the one sent.
+    pub(super) fn spelling(&self, text: &str) -> Option<String> {
+        let spelt = match self {
+            Self::Text(_) => text.nfc().collect(),
+            Self::Phone { strip, .. } => stripped(text, *strip).into_owned(),
+            _ => return None,
+        };
+        (spelt != text).then_some(spelt)
+    }
+}
+
 impl Text {
     fn fault(&self, text: &str) -> Option<String> {
-        let path = &self.path;
+        let (path, text) = (&self.path, &*text.nfc().collect::<String>());
         let strip = || source(path).map_or_else(String::new, |from| format!("; in Entra, map StripSpaces([{from}])"));
         let foreign = text.chars().find(|&character| !self.allows(character));
         let (what, way_out) = match foreign {
@@ -179,7 +215,7 @@ impl Text {
                     )
                 }),
             ),
-            Some(letter) if self.letters == Letters::Ascii && (letter.is_alphanumeric() || is_mark(letter)) => (
+            Some(letter) if self.letters == Letters::Ascii && (letter.is_alphanumeric() || is_combining_mark(letter)) => (
                 "letters and digits other than A-Z, a-z and 0-9 are not allowed".to_owned(),
                 source(path)
                     .map_or_else(String::new, |from| format!("; in Entra, map NormalizeDiacritics([{from}])")),
@@ -189,7 +225,7 @@ impl Text {
                 "; correct the value where it comes from".to_owned(),
             ),
             None => {
-                let length = text.chars().filter(|&character| !is_mark(character)).count();
+                let length = text.chars().count();
                 let what = if length < self.min {
                     "too short"
                 } else if self.max.is_some_and(|max| length > max) {
@@ -206,13 +242,13 @@ impl Text {
     fn allows(&self, character: char) -> bool {
         let letter = match self.letters {
             Letters::Ascii => character.is_ascii_alphabetic(),
-            Letters::Unicode => character.is_alphabetic() || is_mark(character),
+            Letters::Unicode => character.is_alphabetic() || is_combining_mark(character),
         };
         letter || character.is_ascii_digit() || self.also.contains(character) || (self.spaces && character == ' ')
     }
 
     /// The rule in words: `1-45 letters, digits or : ( ) - , . '`.
-    fn rule(&self) -> String {
+    pub(super) fn rule(&self) -> String {
         let mut words = match self.max {
             Some(max) => format!("{}-{max} letters, digits", self.min),
             None if self.min > 1 => format!("at least {} letters, digits", self.min),
@@ -279,9 +315,9 @@ fn is_filler(character: char) -> bool {
     character.is_whitespace() || "()-./".contains(character)
 }
 
-/// A combining mark of the Latin, Greek and Cyrillic accents: part of the letter before it.
-fn is_mark(character: char) -> bool {
-    matches!(character, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}')
+/// Without its spaces, where they are to be taken out.
+fn stripped(text: &str, strip: bool) -> Cow<'_, str> {
+    if strip && text.contains(' ') { text.replace(' ', "").into() } else { text.into() }
 }
 
 /// One `@` with something on both sides, no blanks: what every mail system agrees on.

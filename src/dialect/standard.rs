@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Dialect, Offering, OnDelete, OnDisable, OnExisting, SecretForm, SecretTokens, Visibility, paths};
+use super::{Dialect, Errors, Offering, OnDelete, OnDisable, OnExisting, SecretForm, SecretTokens, Visibility, paths};
 
 pub(super) fn dialect() -> Dialect {
     Dialect {
-        name: "standard",
-        title: "This system",
-        scim_base: "scim/v2",
+        name: "standard".into(),
+        title: "This system".into(),
+        scim_base: "scim/v2".into(),
+        scim_alias: None,
         oauth: true,
         secret_tokens: Some(SecretTokens { form: SecretForm::Prefixed, single: false }),
         oauth_alias: None,
@@ -23,13 +24,18 @@ pub(super) fn dialect() -> Dialect {
         default_active: true,
         // Contract §4: unlimited unless configured.
         default_limits: None,
-        throttle_code: None,
+        groups: true,
         offering: Offering::Everything,
         // RFC 7643 §4.1.1: userName is the one required attribute.
         required: paths(&["userName"]),
         copied: Vec::new(),
         rules: Vec::new(),
         aliases: Vec::new(),
+        on_create: Vec::new(),
+        protected: None,
+        locked: Vec::new(),
+        locked_actions: Vec::new(),
+        errors: Errors::plain(),
     }
 }
 

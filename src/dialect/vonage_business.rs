@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{Dialect, Letters, Offering, OnDelete, OnDisable, OnExisting, Rule, Text, Visibility, path, paths};
+use super::{
+    Dialect, Letters, Offering, OnDelete, OnDisable, OnExisting, Protected, Rule, Text, Visibility, path, paths,
+    standard,
+};
 
 const WORK_EMAIL: &str = r#"emails[type eq "work"].value"#;
 
@@ -16,7 +19,7 @@ pub(super) fn dialect() -> Dialect {
             min: 1,
             max: Some(45),
             letters: Letters::Ascii,
-            also: ":()-,.'",
+            also: ":()-,.'".into(),
             spaces: false,
         })
     };
@@ -25,14 +28,14 @@ pub(super) fn dialect() -> Dialect {
         min: 6,
         max: Some(50),
         letters: Letters::Ascii,
-        also: ":()_@-,.",
+        also: ":()_@-,.".into(),
         spaces: false,
     });
     Dialect {
-        name: "vonage-business",
-        title: "Vonage Business",
+        name: "vonage-business".into(),
+        title: "Vonage Business".into(),
         // Row "SCIM base path" knows none; contract §4 sets it.
-        scim_base: "scim/v2",
+        scim_base: "scim/v2".into(),
         oauth: true,
         secret_tokens: None,
         oauth_alias: None,
@@ -50,7 +53,8 @@ pub(super) fn dialect() -> Dialect {
         default_active: true,
         // Row "Rate limits": undocumented for SCIM.
         default_limits: None,
-        throttle_code: None,
+        // Row "Groups": none.
+        groups: false,
         // Row "Attributes (exact)": these five, everything else dropped.
         offering: Offering::listed(&paths(&["userName", "active", WORK_EMAIL, "name.givenName", "name.familyName"])),
         // Row "Required".
@@ -58,6 +62,11 @@ pub(super) fn dialect() -> Dialect {
         copied: Vec::new(),
         rules: vec![user_name, name("name.givenName"), name("name.familyName")],
         aliases: Vec::new(),
+        // Question 13: the vendor's role codes of Account Administrators and Super Users; a tenant may name others.
+        protected: Some(Protected { attribute: path("roles"), values: vec!["AA".into(), "SU".into()] }),
+        // Row "Locked in portal": the whole profile.
+        locked: paths(&["userName", "active", WORK_EMAIL, "name.givenName", "name.familyName"]),
+        ..standard::dialect()
     }
 }
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Dialect, Letters, Offering, OnDelete, OnDisable, OnExisting, Phone, Rule, SecretForm, SecretTokens, Text,
-    Visibility, path, paths,
+    Dialect, Errors, Letters, Offering, OnDelete, OnDisable, OnExisting, Phone, Rule, SecretForm, SecretTokens, Text,
+    Visibility, path, paths, standard,
 };
 
 const WORK_EMAIL: &str = r#"emails[type eq "work"].value"#;
@@ -13,9 +13,9 @@ const WORK_PHONE: &str = r#"phoneNumbers[type eq "work"].value"#;
 
 pub(super) fn dialect() -> Dialect {
     Dialect {
-        name: "vonage-contact-center",
-        title: "Vonage Contact Center",
-        scim_base: "scim-adapter/v2",
+        name: "vonage-contact-center".into(),
+        title: "Vonage Contact Center".into(),
+        scim_base: "scim-adapter/v2".into(),
         oauth: false,
         // Question 18: one live token, regenerating ends the old one at once.
         secret_tokens: Some(SecretTokens { form: SecretForm::Prefixed, single: true }),
@@ -31,7 +31,8 @@ pub(super) fn dialect() -> Dialect {
         revives: false,
         default_active: true,
         default_limits: None,
-        throttle_code: None,
+        // Row "Groups": none.
+        groups: false,
         // Question 15: the eight rows as reconstructed.
         offering: Offering::listed(&paths(&[
             "userName",
@@ -53,13 +54,26 @@ pub(super) fn dialect() -> Dialect {
                 min: 1,
                 max: None,
                 letters: Letters::Ascii,
-                also: "._-@",
+                also: "._-@".into(),
                 spaces: false,
             }),
             // Question 17, and the default of vonage-contact-center.md §5: `^\+?[0-9]{3,20}$`.
-            Rule::Phone(path(WORK_PHONE), Phone::Digits { min: 3, max: 20 }),
+            Rule::Phone { path: path(WORK_PHONE), form: Phone::Digits { min: 3, max: 20 }, strip: false },
         ],
         aliases: Vec::new(),
+        // Row "Locked in portal": username, e-mail, display name, phone; no Clone.
+        locked: paths(&["userName", WORK_EMAIL, "displayName", WORK_PHONE]),
+        locked_actions: vec!["clone".into()],
+        errors: Errors {
+            // Row "Create / match": never links; vonage-contact-center.md §3.
+            conflict: Some(
+                "userName: duplicate username; people who are there already are never linked. Remove or rename the account in \
+                 the contact center, or leave the person out of scope"
+                    .into(),
+            ),
+            ..Errors::plain()
+        },
+        ..standard::dialect()
     }
 }
 

@@ -194,11 +194,28 @@ impl Client {
         body: Option<Bytes>,
         deadline: Deadline,
     ) -> Result<Answer, CallError> {
+        self.call_with(method, path, &HeaderMap::new(), body, deadline).await
+    }
+
+    /// As [`Client::call`], with headers of the caller's, which replace those of the same name.
+    ///
+    /// # Errors
+    /// When there is no answer to read.
+    pub async fn call_with(
+        &self,
+        method: &Method,
+        path: PathAndQuery,
+        headers: &HeaderMap,
+        body: Option<Bytes>,
+        deadline: Deadline,
+    ) -> Result<Answer, CallError> {
         let mut at = Stage::Waiting;
         let whole = async {
             let _permit = self.under_way.acquire().await.map_err(|_| CallError::Crowded)?;
-            match self.send(method, path.clone(), body.clone(), &mut at).await {
-                Err(CallError::Broken(_)) if *method == Method::GET => self.send(method, path, body, &mut at).await,
+            match self.send(method, path.clone(), headers, body.clone(), &mut at).await {
+                Err(CallError::Broken(_)) if *method == Method::GET => {
+                    self.send(method, path, headers, body, &mut at).await
+                }
                 outcome => outcome,
             }
         };
@@ -212,6 +229,7 @@ impl Client {
         &self,
         method: &Method,
         path: PathAndQuery,
+        own: &HeaderMap,
         body: Option<Bytes>,
         at: &mut Stage,
     ) -> Result<Answer, CallError> {
@@ -231,6 +249,11 @@ impl Client {
         }
         if body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        for (name, value) in own {
+            if *name != header::CONTENT_TYPE || body.is_some() {
+                headers.insert(name, value.clone());
+            }
         }
         // What is only read needs no knowledge of how far it came.
         *at = match *method {
@@ -297,7 +320,11 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn tls(wanted: bool) -> Result<rustls::ClientConfig, String> {
+/// How TLS is spoken to others: with the machine's trust roots if `wanted`, else with none (for plain HTTP alone).
+///
+/// # Errors
+/// Says why there are none.
+pub(crate) fn tls(wanted: bool) -> Result<rustls::ClientConfig, String> {
     let mut roots = rustls::RootCertStore::empty();
     if wanted {
         let found = rustls_native_certs::load_native_certs();

@@ -190,7 +190,7 @@ impl Directory for Imagined {
                 let call = config.plan_create(person).map_err(|error| invalid(&error))?;
                 self.call(config, "create the person", call.as_ref());
                 let record = call.and_then(|call| call.body).unwrap_or_default();
-                config.person(&record).map_err(|error| nonsense(&error))?
+                config.resource(&record).map_err(|error| nonsense(&error))?
             }
         };
         let name = person.user_name().map(str::to_lowercase);
@@ -218,17 +218,17 @@ impl Directory for Imagined {
                 Update::Fields(call) => {
                     self.call(config, format!("change the person {key}: only what differs"), call.as_ref());
                     let record = config.fields(after).map_err(|error| invalid(&error))?;
-                    config.person(&record).map_err(|error| nonsense(&error))?
+                    config.resource(&record).map_err(|error| nonsense(&error))?
                 }
                 Update::Whole(replacement) => {
                     let read = "read the person as held now, also what is not mapped";
                     self.call(config, read, config.plan_read(key).as_ref());
                     let record = config.fields(before).map_err(|error| invalid(&error))?;
-                    let call = replacement.over(key, record);
+                    let call = replacement.over(key, &record);
                     let put = "put the whole person in place; fields that are not mapped go back as they were read";
                     self.call(config, put, call.as_ref());
                     let record = call.and_then(|call| call.body).unwrap_or_default();
-                    config.person(&record).map_err(|error| nonsense(&error))?
+                    config.resource(&record).map_err(|error| nonsense(&error))?
                 }
             },
         };

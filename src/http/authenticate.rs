@@ -12,13 +12,14 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use moka::future::Cache;
 
-use super::oauth::AuthorizationServer;
+use super::oauth::{AuthorizationServer, Distrust};
 use crate::config::Tenant;
 use crate::dialect::SecretForm;
+use crate::oauth::assertion::Unverified;
 use crate::oauth::claims::{TokenId, base36};
 use crate::oauth::opaque::{self, Kind};
 use crate::oauth::{Role, Scope, Scopes};
-use crate::store::StoreError;
+use crate::store::{Access, StoreError};
 use crate::types::{Digest, Timestamp};
 
 /// How many tokens' verdicts are kept; each takes some 500 bytes.
@@ -27,8 +28,12 @@ const CAPACITY: u64 = 10_000;
 const KEPT: Duration = Duration::from_hours(1);
 /// How exact the last use of a secret token is known.
 const TOUCH: Duration = Duration::from_mins(1);
-/// The longest token that is looked at.
-const MAX_TOKEN: usize = 2048;
+/// The longest token that is looked at. Ours have some 400 characters, Entra's up to 2,000.
+const MAX_TOKEN: usize = 4096;
+/// Clients whose own grants are remembered.
+const GRANTS: u64 = 10_000;
+/// The door of tokens that Entra issued itself, among the uses of a tenant's doors.
+pub const ENTRA_TOKENS: &str = "entra_tokens";
 
 /// Who is calling, for which tenant, and what they may do.
 #[derive(Clone)]
@@ -42,8 +47,14 @@ struct Verdict {
     role: Option<Role>,
     epoch: u64,
     until: Timestamp,
-    /// Of a secret token: its id and when its use was last written down, in milliseconds.
-    touched: Option<(String, AtomicI64)>,
+    /// Of what notes its uses: what it is, and when that was last written down, in milliseconds.
+    touched: Option<(Noted, AtomicI64)>,
+}
+
+/// What has its last use written down here; tokens of grants have it where they are issued.
+enum Noted {
+    SecretToken(String),
+    EntraToken,
 }
 
 impl Caller {
@@ -130,6 +141,15 @@ impl Unauthorized {
         Self { status: StatusCode::FORBIDDEN, challenge: Some(HeaderValue::from_static(challenge)), detail }
     }
 
+    /// The keys of whoever issued the token are out of reach.
+    fn unverifiable() -> Self {
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            challenge: None,
+            detail: "The gateway cannot fetch the keys of the token's issuer. Try again in a moment.",
+        }
+    }
+
     fn unavailable(error: &StoreError) -> Self {
         tracing::error!(error = %error, "the state failed to tell who is calling");
         Self {
@@ -143,18 +163,31 @@ impl Unauthorized {
 /// What is known about tokens that were seen.
 pub(super) struct Verdicts {
     cache: Cache<Digest, Arc<Verdict>>,
+    /// What stands behind grants that clients have of themselves, with the epoch in which it was found out: a client gets many
+    /// access tokens for one of those.
+    grants: Cache<i64, (u64, Access)>,
     epoch: AtomicU64,
 }
 
 impl Verdicts {
     pub(super) fn new() -> Self {
-        Self { cache: Cache::builder().max_capacity(CAPACITY).time_to_live(KEPT).build(), epoch: AtomicU64::new(0) }
+        Self {
+            cache: Cache::builder().max_capacity(CAPACITY).time_to_live(KEPT).build(),
+            grants: Cache::builder().max_capacity(GRANTS).time_to_live(KEPT).build(),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// The number that [`Verdicts::forget`] moves: what was learnt under another is not believed.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
     }
 
     /// No verdict reached so far is believed any more.
     pub(super) fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.cache.invalidate_all();
+        self.grants.invalidate_all();
     }
 }
 
@@ -232,7 +265,7 @@ impl AuthorizationServer {
         };
         let key = Digest::of(token.as_bytes());
         let now = self.clock.now();
-        let epoch = self.verdicts.epoch.load(Ordering::Acquire);
+        let epoch = self.verdicts.epoch();
         if let Some(verdict) = self.verdicts.cache.get(&key).await
             && verdict.epoch == epoch
             && verdict.tenant == tenant.name
@@ -241,11 +274,11 @@ impl AuthorizationServer {
             self.touch(&verdict, now);
             return Ok(Caller(verdict));
         }
-        let verdict = self
-            .judge(tenant, token, pairs, epoch, now)
-            .await
-            .map_err(|error| Unauthorized::unavailable(&error))?
-            .ok_or_else(Unauthorized::invalid_token)?;
+        let judged = self.judge(tenant, token, pairs, epoch, now).await;
+        let verdict = match judged.map_err(|error| Unauthorized::unavailable(&error))? {
+            Some(verdict) => verdict,
+            None => self.judge_entra_token(tenant, token, epoch, now).await?.ok_or_else(Unauthorized::invalid_token)?,
+        };
         let verdict = Arc::new(verdict);
         self.touch(&verdict, now);
         self.verdicts.cache.insert(key, Arc::clone(&verdict)).await;
@@ -271,7 +304,7 @@ impl AuthorizationServer {
             return Ok(None);
         }
         let Some((id, expires)) = self.verified(tenant, token) else { return Ok(None) };
-        let Some(access) = self.store.access(&tenant.name, id.grant, id.number).await? else { return Ok(None) };
+        let Some(access) = self.access(tenant, id, epoch).await? else { return Ok(None) };
         if access.unconfirmed {
             // Only the first use of a generation gets here, and nobody has to wait for the disk: what counts is noted at once.
             self.first_uses.note(id);
@@ -300,6 +333,50 @@ impl AuthorizationServer {
         }))
     }
 
+    /// What stands behind one of our access tokens.
+    async fn access(&self, tenant: &Tenant, id: TokenId, epoch: u64) -> Result<Option<Access>, StoreError> {
+        // The signature binds the grant to this tenant.
+        if let Some((_, access)) = self.verdicts.grants.get(&id.grant).await.filter(|(then, _)| *then == epoch) {
+            return Ok(Some(access));
+        }
+        let access = self.store.access(&tenant.name, id.grant, id.number).await?;
+        if let Some(own) = access.as_ref().filter(|access| access.administrator.is_none()) {
+            self.verdicts.grants.insert(id.grant, (epoch, own.clone())).await;
+        }
+        Ok(access)
+    }
+
+    /// Judges a token that Entra issued for us of its own accord (entra.md §1.1: the Secret Token left blank), where the tenant says
+    /// so.
+    async fn judge_entra_token(
+        &self,
+        tenant: &Tenant,
+        token: &str,
+        epoch: u64,
+        now: Timestamp,
+    ) -> Result<Option<Verdict>, Unauthorized> {
+        let Some(trust) = &tenant.doors.entra_tokens else { return Ok(None) };
+        let Ok(read) = Unverified::read(token) else { return Ok(None) };
+        let verified = match self.foreign.verify(&read, trust, &tenant.doors.key_hosts).await {
+            Ok(verified) => verified,
+            Err(Distrust::Refused(refusal)) => {
+                tracing::info!(tenant = tenant.name, reason = %refusal, "a token that is not ours was refused");
+                return Ok(None);
+            }
+            Err(Distrust::Unreachable) => return Err(Unauthorized::unverifiable()),
+        };
+        Ok(Some(Verdict {
+            tenant: tenant.name.clone(),
+            budget_key: format!("{}/entra", tenant.name),
+            actor: "token of entra".to_owned(),
+            scopes: Scopes::ALL,
+            role: None,
+            epoch,
+            until: verified.expires.min(now.after(KEPT)),
+            touched: Some((Noted::EntraToken, AtomicI64::new(0))),
+        }))
+    }
+
     async fn judge_secret_token(
         &self,
         tenant: &Tenant,
@@ -318,19 +395,22 @@ impl AuthorizationServer {
             role: None,
             epoch,
             until: token.expires.map_or(until, |expires| expires.min(until)),
-            touched: Some((token.id, AtomicI64::new(token.last_used.map_or(0, Timestamp::millis)))),
+            touched: Some((Noted::SecretToken(token.id), AtomicI64::new(token.last_used.map_or(0, Timestamp::millis)))),
         }))
     }
 
-    /// Writes down that a secret token is in use, once a minute at most and off the path.
+    /// Writes down that such a token is in use, once a minute at most and off the path.
     fn touch(&self, verdict: &Verdict, now: Timestamp) {
-        let Some((id, last)) = &verdict.touched else { return };
+        let Some((what, last)) = &verdict.touched else { return };
         let before = last.load(Ordering::Relaxed);
         if now.since(Timestamp::from_millis(before)) < TOUCH
             || last.compare_exchange(before, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_err()
         {
             return;
         }
-        self.store.touch_secret_token(id, now);
+        match what {
+            Noted::SecretToken(id) => self.store.touch_secret_token(id, now),
+            Noted::EntraToken => self.store.touch_tenant_door(&verdict.tenant, ENTRA_TOKENS, now),
+        }
     }
 }

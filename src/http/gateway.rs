@@ -25,10 +25,11 @@ use super::permit::LimitMetrics;
 use super::record::{self, Heading, Record, RequestIds, RequestMetrics};
 use super::route::{self, Endpoint, Route};
 use super::scim::locks::Locks;
-use super::{page, scim};
+use super::{console, managed, page, scim};
 use crate::config::{self, Config};
 use crate::directory;
 use crate::limit::Limiter;
+use crate::scim::cursor;
 use crate::scim::error::ScimError;
 use crate::store::Store;
 use crate::types::Clock;
@@ -70,6 +71,8 @@ pub struct Gateway {
     pub store: Store,
     /// The authorization servers of all tenants.
     pub authorization: AuthorizationServer,
+    /// What seals the cursors of lists.
+    pub cursors: cursor::Key,
     /// Time.
     pub clock: Clock,
     /// Names requests.
@@ -101,8 +104,8 @@ impl Form {
     fn of(route: &Route) -> Self {
         match route {
             Route::Scim(_) => Self::Scim,
-            Route::OAuth(Endpoint::Authorize | Endpoint::SignOut) | Route::Console => Self::Page,
-            Route::OAuth(_) => Self::OAuth,
+            Route::OAuth(Endpoint::Authorize | Endpoint::SignOut | Endpoint::Callback) | Route::Console => Self::Page,
+            Route::OAuth(_) | Route::Managed(_) => Self::OAuth,
         }
     }
 
@@ -238,12 +241,9 @@ impl Gateway {
         match (route, unread) {
             (Route::Scim(route), unread) => scim::handle(self, tenant, &route, &request, unread, record).await,
             (route, Some(error)) => Form::of(&route).refuse_as(&error, &request.request_id),
+            (Route::Managed(key), None) => managed::handle(self, tenant, key.as_deref(), &request, record).await,
             (Route::OAuth(endpoint), None) => self.authorization.handle(&tenant.config, endpoint, request).await,
-            (Route::Console, None) => Form::Page.refuse(
-                StatusCode::NOT_FOUND,
-                "The console is not part of this version. The command line manages administrators, clients and tokens.",
-                &request.request_id,
-            ),
+            (Route::Console, None) => console::handle(self, tenant, &request).await,
         }
     }
 
@@ -256,7 +256,13 @@ impl Gateway {
         request_id: &str,
     ) -> (Request, Option<ScimError>) {
         let bound = snapshot.config.server.body_limit;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        // HTTP/2 names the host beside the headers; for what comes after there is one place to look.
+        if let Some(authority) = parts.uri.authority()
+            && let Ok(host) = HeaderValue::from_str(authority.as_str())
+        {
+            parts.headers.entry(header::HOST).or_insert(host);
+        }
         let too_large = || ScimError::new(413, None, too_large(bound));
         let body = if body.is_end_stream() {
             Ok(Bytes::new())
@@ -303,7 +309,7 @@ fn find(snapshot: &Snapshot, site: bool, request: &http::Request<Incoming>) -> D
         });
     }
     let below = |tenant: &Arc<Runtime>, rest: &str| {
-        Route::parse(tenant.config.dialect, rest)
+        Route::parse(&tenant.config.dialect, rest)
             .map_or(Destination::Nowhere(form, "this tenant has nothing at this path; check the Tenant URL"), |route| {
                 Destination::Tenant(Arc::clone(tenant), route)
             })

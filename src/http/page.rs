@@ -26,6 +26,7 @@ struct Shell<'a> {
     title: &'a str,
     css: &'a str,
     body: &'a str,
+    wide: bool,
 }
 
 #[derive(Template)]
@@ -41,7 +42,17 @@ struct Message<'a> {
 /// `onward`, CSP sources such as `http://127.0.0.1:4000 https:`.
 #[must_use]
 pub fn page(status: StatusCode, title: &str, body: &str, onward: Option<&str>) -> Response {
-    let html = render(&Shell { title, css: CSS, body });
+    framed(status, &Shell { title, css: CSS, body, wide: false }, onward)
+}
+
+/// As [`page`], with room for lists; its forms lead to ourselves only.
+#[must_use]
+pub fn wide_page(status: StatusCode, title: &str, body: &str) -> Response {
+    framed(status, &Shell { title, css: CSS, body, wide: true }, None)
+}
+
+fn framed(status: StatusCode, shell: &Shell<'_>, onward: Option<&str>) -> Response {
+    let html = render(shell);
     let mut response = answer(status, "text/html; charset=utf-8", html);
     let policy = format!(
         "default-src 'none'; style-src '{}'; form-action 'self'{}{}; frame-ancestors 'none'; base-uri 'none'",

@@ -22,7 +22,7 @@ pub struct Permit(Option<Decision>);
 #[derive(Debug)]
 pub struct Limited {
     decision: Decision,
-    code: Option<&'static str>,
+    code: Option<String>,
 }
 
 /// What the metrics of a tenant's limits are kept in: handles made once, not looked up a request.
@@ -46,7 +46,7 @@ impl LimitMetrics {
 }
 
 impl Permit {
-    /// Asks the tenant's limiter. Without limits everything passes and no headers are sent.
+    /// Asks the tenant's limiter for `count` requests, all or none. Without limits everything passes and no headers are sent.
     ///
     /// # Errors
     /// Over the limit, unless the policy only watches (`shadow`).
@@ -55,14 +55,14 @@ impl Permit {
         policy: Option<&Policy>,
         metrics: &LimitMetrics,
         caller: &Caller,
-        group: Group,
+        (count, group): (u32, Group),
         now: Duration,
-        code: Option<&'static str>,
+        code: Option<&str>,
     ) -> Result<Self, Limited> {
         let Some((policy, quota)) = policy.and_then(|policy| Some((policy, policy.quota(group)?))) else {
             return Ok(Self(None));
         };
-        let decision = limiter.admit(caller.budget_key(), now, group, quota, policy.penalty);
+        let decision = limiter.admit_many(count, caller.budget_key(), now, group, quota, policy.penalty);
         metrics.remaining[group as usize].set(f64::from(decision.remaining));
         if decision.admitted {
             metrics.warned[group as usize].store(false, Ordering::Relaxed);
@@ -79,7 +79,7 @@ impl Permit {
                 "limit reached"
             );
         }
-        if policy.shadow { Ok(Self(Some(decision))) } else { Err(Limited { decision, code }) }
+        if policy.shadow { Ok(Self(Some(decision))) } else { Err(Limited { decision, code: code.map(str::to_owned) }) }
     }
 
     /// The limit headers of the answer.
@@ -99,7 +99,7 @@ impl Limited {
     /// What the identity provider's administrator reads.
     pub fn detail(&self) -> String {
         let Decision { group, quota, .. } = &self.decision;
-        let code = self.code.map(|code| format!(" ({code})")).unwrap_or_default();
+        let code = self.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
         format!(
             "Request rate exceeded{code}: {} {} requests are allowed in {} seconds; wait {} seconds",
             quota.requests,

@@ -18,6 +18,8 @@ pub enum Route {
     OAuth(Endpoint),
     /// The tenant's own pages.
     Console,
+    /// `/managed/{key}`: the legacy portal asks whether somebody is managed; without a key, of the tenant as a whole.
+    Managed(Option<String>),
 }
 
 /// A SCIM endpoint (RFC 7644 §3.2).
@@ -27,14 +29,16 @@ pub enum ScimRoute {
     Users,
     /// `/Users/{id}`.
     User(String),
-    /// `/Users/.search`, and `/.search` since people are all there is.
+    /// `/Users/.search`.
     Search,
-    /// `/Groups`: queries answer with an empty list.
+    /// `/Groups`. Where groups are not offered, queries answer with an empty list.
     Groups,
     /// `/Groups/.search`: so here.
     GroupSearch,
     /// `/Groups/{id}`.
-    Group,
+    Group(String),
+    /// `/.search`: people and groups (RFC 7644 §3.4.3).
+    RootSearch,
     /// `/ServiceProviderConfig`.
     ServiceProviderConfig,
     /// `/Schemas`, or one of them.
@@ -53,16 +57,27 @@ impl Route {
     /// Reads the part of a path below the tenant, with its leading slash; `None` when nothing of the tenant's is there.
     pub fn parse(dialect: &Dialect, path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
-        if let Some(rest) = below(path, dialect.scim_base) {
+        if let Some(rest) = below(path, &dialect.scim_base) {
+            return Some(Self::Scim(ScimRoute::parse(rest)));
+        }
+        if let Some(rest) = dialect.scim_alias.as_deref().and_then(|alias| below(path, alias)) {
             return Some(Self::Scim(ScimRoute::parse(rest)));
         }
         if path == "console" || path.starts_with("console/") {
             return Some(Self::Console);
         }
+        if let Some(rest) = below(path, "managed") {
+            let key = rest.trim_start_matches('/');
+            if key.is_empty() {
+                return Some(Self::Managed(None));
+            }
+            let key = percent_encoding::percent_decode_str(key).decode_utf8().ok()?;
+            return Some(Self::Managed(Some(key.into_owned())));
+        }
         if path == ".well-known/oauth-authorization-server" {
             return Some(Self::OAuth(Endpoint::Metadata));
         }
-        let endpoint = below(path, "oauth").or_else(|| below(path, dialect.oauth_alias?))?;
+        let endpoint = below(path, "oauth").or_else(|| below(path, dialect.oauth_alias.as_deref()?))?;
         Some(Self::OAuth(match endpoint.trim_end_matches('/') {
             "/authorize" => Endpoint::Authorize,
             "/token" => Endpoint::Token,
@@ -70,6 +85,7 @@ impl Route {
             "/introspect" => Endpoint::Introspect,
             "/jwks" => Endpoint::Jwks,
             "/sign-out" => Endpoint::SignOut,
+            "/callback" => Endpoint::Callback,
             _ => return None,
         }))
     }
@@ -79,6 +95,7 @@ impl Route {
         match self {
             Self::Scim(route) => route.label(),
             Self::Console => "console",
+            Self::Managed(_) => "managed",
             Self::OAuth(endpoint) => match endpoint {
                 Endpoint::Authorize => "authorize",
                 Endpoint::Token => "token",
@@ -87,6 +104,7 @@ impl Route {
                 Endpoint::Jwks => "jwks",
                 Endpoint::Metadata => "metadata",
                 Endpoint::SignOut => "sign_out",
+                Endpoint::Callback => "callback",
             },
         }
     }
@@ -112,10 +130,10 @@ impl ScimRoute {
             Some(".search") if is("Users") => Self::Search,
             // An id that is not UTF-8 names nobody.
             Some(id) if is("Users") => decode(id).map_or(Self::Unknown, Self::User),
-            None if is(".search") => Self::Search,
+            None if is(".search") => Self::RootSearch,
             None if is("Groups") => Self::Groups,
             Some(".search") if is("Groups") => Self::GroupSearch,
-            Some(_) if is("Groups") => Self::Group,
+            Some(id) if is("Groups") => decode(id).map_or(Self::Unknown, Self::Group),
             None if is("ServiceProviderConfig") || is("ServiceProviderConfigs") => Self::ServiceProviderConfig,
             _ if is("Schemas") => Self::Schemas(second.and_then(decode)),
             _ if is("ResourceTypes") => Self::ResourceTypes(second.and_then(decode)),
@@ -128,32 +146,29 @@ impl ScimRoute {
     /// The methods this route answers, for `Allow`.
     pub const fn allow(&self) -> &'static str {
         match self {
-            Self::Users => "GET, HEAD, POST",
-            Self::User(_) => "GET, HEAD, PUT, PATCH, DELETE",
-            Self::Search | Self::GroupSearch | Self::Bulk => "POST",
-            Self::Groups
-            | Self::Group
-            | Self::ServiceProviderConfig
-            | Self::Schemas(_)
-            | Self::ResourceTypes(_)
-            | Self::Me
-            | Self::Unknown => "GET, HEAD",
+            Self::Users | Self::Groups => "GET, HEAD, POST",
+            Self::User(_) | Self::Group(_) => "GET, HEAD, PUT, PATCH, DELETE",
+            Self::Search | Self::GroupSearch | Self::RootSearch | Self::Bulk => "POST",
+            Self::ServiceProviderConfig | Self::Schemas(_) | Self::ResourceTypes(_) | Self::Me | Self::Unknown => {
+                "GET, HEAD"
+            }
         }
     }
 
     /// Whether a request here is a read: every GET and HEAD, and a search although it is a POST.
     pub fn is_read(&self, method: &Method) -> bool {
         matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-            || matches!(self, Self::Search | Self::GroupSearch)
+            || matches!(self, Self::Search | Self::GroupSearch | Self::RootSearch)
     }
 
-    const fn label(&self) -> &'static str {
+    /// The label in metrics, log lines and audit records.
+    pub const fn label(&self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::User(_) => "user",
-            Self::Search | Self::GroupSearch => "search",
+            Self::Search | Self::GroupSearch | Self::RootSearch => "search",
             Self::Groups => "groups",
-            Self::Group => "group",
+            Self::Group(_) => "group",
             Self::ServiceProviderConfig => "service_provider_config",
             Self::Schemas(_) => "schemas",
             Self::ResourceTypes(_) => "resource_types",
@@ -189,10 +204,10 @@ mod tests {
             ("/scim/v2/Users/%ff", Some(Route::Scim(ScimRoute::Unknown))),
             ("/scim/v2/Users/1/2", Some(Route::Scim(ScimRoute::Unknown))),
             ("/scim/v2/Users/.search", Some(Route::Scim(ScimRoute::Search))),
-            ("/scim/v2/.search", Some(Route::Scim(ScimRoute::Search))),
+            ("/scim/v2/.search", Some(Route::Scim(ScimRoute::RootSearch))),
             ("/scim/v2", Some(Route::Scim(ScimRoute::Unknown))),
             ("/scim/v2/Groups/.search", Some(Route::Scim(ScimRoute::GroupSearch))),
-            ("/scim/v2/Groups/7", Some(Route::Scim(ScimRoute::Group))),
+            ("/scim/v2/Groups/7", Some(Route::Scim(ScimRoute::Group("7".into())))),
             (
                 "/scim/v2/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
                 Some(Route::Scim(ScimRoute::Schemas(Some("urn:ietf:params:scim:schemas:core:2.0:User".into())))),
@@ -202,12 +217,16 @@ mod tests {
             ("/oauth/tokens", None),
             ("/restapi/oauth/token", None),
             ("/console", Some(Route::Console)),
+            ("/managed/a%2Fb", Some(Route::Managed(Some("a/b".into())))),
+            ("/managed/", Some(Route::Managed(None))),
+            ("/managed/%ff", None),
             ("", None),
         ];
         for (path, route) in rows {
             assert_eq!(Route::parse(standard, path), route, "{path}");
         }
         let ringcentral = Dialect::named("ringcentral").unwrap();
+        assert_eq!(Route::parse(ringcentral, "/scim/Users"), Some(Route::Scim(ScimRoute::Users)));
         assert_eq!(Route::parse(ringcentral, "/restapi/oauth/token"), Some(Route::OAuth(Endpoint::Token)));
     }
 

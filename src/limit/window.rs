@@ -38,6 +38,11 @@ fn nanos(span: Duration) -> u64 {
 impl Window {
     /// Asks for one admission at `now`.
     pub fn admit(&mut self, now: Duration, group: Group, quota: Quota, penalty: Penalty) -> Decision {
+        self.admit_many(1, now, group, quota, penalty)
+    }
+
+    /// Asks for `count` admissions at `now`, all or none; more than the quota has are never admitted.
+    pub fn admit_many(&mut self, count: u32, now: Duration, group: Group, quota: Quota, penalty: Penalty) -> Decision {
         let (now, length, limit) = (nanos(now), nanos(quota.window), quota.requests.get() as usize);
         self.forget(now, length);
         let decision = |admitted, used: usize, wait, penalty_started| Decision {
@@ -49,19 +54,23 @@ impl Window {
             penalty_started,
         };
         let in_penalty = now < self.penalty_until;
-        if !in_penalty && self.admitted.len() < limit {
-            self.admitted.push_back(now);
+        let count = count as usize;
+        if !in_penalty && self.admitted.len().saturating_add(count) <= limit {
+            self.admitted.extend(std::iter::repeat_n(now, count));
             return decision(true, self.admitted.len(), 0, false);
         }
         if !in_penalty || penalty.extend {
             self.penalty_until = now.saturating_add(nanos(penalty.duration));
         }
-        // When the quota was lowered while running, more than `limit` may still count: all but `limit - 1` must leave.
-        let room_at = match self.admitted.len().checked_sub(limit) {
+        // So many must leave that the rest and `count` fit. When the quota was lowered while running, more than `limit` may
+        // still count.
+        let must_leave = (self.admitted.len() + count.min(limit)).saturating_sub(limit);
+        let room_at = match must_leave.checked_sub(1) {
             Some(last_to_leave) => self.admitted[last_to_leave].saturating_add(length),
             None => now,
         };
-        decision(false, limit, room_at.max(self.penalty_until).saturating_sub(now), !in_penalty)
+        let used = if now < self.penalty_until { limit } else { self.admitted.len() };
+        decision(false, used, room_at.max(self.penalty_until).saturating_sub(now), !in_penalty)
     }
 
     /// How many admissions count at `now`.
@@ -103,13 +112,26 @@ impl Default for Limiter {
 impl Limiter {
     /// Asks for one admission of `key` at `now`.
     pub fn admit(&self, key: &str, now: Duration, group: Group, quota: Quota, penalty: Penalty) -> Decision {
+        self.admit_many(1, key, now, group, quota, penalty)
+    }
+
+    /// Asks for `count` admissions of `key` at `now`, all or none.
+    pub fn admit_many(
+        &self,
+        count: u32,
+        key: &str,
+        now: Duration,
+        group: Group,
+        quota: Quota,
+        penalty: Penalty,
+    ) -> Decision {
         let shard = usize::try_from(self.hasher.hash_one(key) % SHARDS as u64).unwrap_or(0);
         let mut windows = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         // Looked up by reference first: the name is copied only for a key never seen.
         if let Some(pair) = windows.get_mut(key) {
-            return pair[group as usize].admit(now, group, quota, penalty);
+            return pair[group as usize].admit_many(count, now, group, quota, penalty);
         }
-        windows.entry(key.into()).or_default()[group as usize].admit(now, group, quota, penalty)
+        windows.entry(key.into()).or_default()[group as usize].admit_many(count, now, group, quota, penalty)
     }
 
     /// Drops the keys for which nothing counts any more. `longest` is the longest window in force.
@@ -189,6 +211,22 @@ mod tests {
     #[test]
     fn a_window_longer_than_the_penalty_is_waited_for() {
         assert_eq!(play(quota(1, 100), MINUTE, &[(0, 2), (99, 1), (159, 1)]), [(1, 1, 100), (0, 1, 60), (1, 0, 0)]);
+    }
+
+    #[test]
+    fn many_are_admitted_together_or_not_at_all() {
+        let mut window = Window::default();
+        let mut ask = |count, at| {
+            let decision = window.admit_many(count, Duration::from_secs(at), Group::Write, quota(10, 60), NONE);
+            (decision.admitted, decision.remaining, decision.retry_after.as_secs())
+        };
+        assert_eq!(ask(4, 0), (true, 6, 0));
+        assert_eq!(ask(6, 10), (true, 0, 0));
+        assert_eq!(ask(5, 20), (false, 0, 50), "four leave at 60, the fifth at 70");
+        assert_eq!(ask(4, 60), (true, 0, 0));
+        assert_eq!(ask(7, 130), (true, 3, 0));
+        assert_eq!(ask(4, 130), (false, 3, 60), "nothing of it was taken");
+        assert!(!ask(11, 1000).0, "more than ever fit");
     }
 
     #[test]

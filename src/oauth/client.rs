@@ -1,12 +1,14 @@
-//! Client authentication (RFC 6749 §2.3.1): id and secret by HTTP Basic or in the body; a public client only names itself.
+//! Client authentication (RFC 6749 §2.3.1, RFC 7521 §4.2): id and secret by HTTP Basic or in the body, or a signed assertion; a
+//! public client only names itself.
 //!
-//! Whether the secret is right is for whoever holds the digests; here is only what was said and how.
+//! Whether a secret is right or an assertion to be believed is for whoever holds digests and keys; here is only what was said.
 
 use base64::Engine as _;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use percent_encoding::percent_decode_str;
 
+use super::assertion::{Refusal, Unverified};
 use super::parameters::Parameters;
 use super::{ErrorCode, OAuthError};
 use crate::types::Secret;
@@ -17,13 +19,17 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// How a client says who it is, by the names of RFC 8414 `token_endpoint_auth_methods_supported`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+/// The only kind of assertion there is (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a client proves itself with, by the names of RFC 8414 `token_endpoint_auth_methods_supported`.
+pub enum Proof {
     /// `client_secret_basic`.
-    Basic,
+    Basic(Secret),
     /// `client_secret_post`.
-    Post,
+    Post(Secret),
+    /// `private_key_jwt`, or the same form signed by the client's identity provider.
+    Assertion(Secret),
     /// `none`: a public client's name.
     None,
 }
@@ -32,10 +38,8 @@ pub enum Method {
 pub struct Credentials {
     /// `client_id`.
     pub id: String,
-    /// Its secret, unless it only named itself.
-    pub secret: Option<Secret>,
-    /// How it was said.
-    pub method: Method,
+    /// What it gave to prove it.
+    pub proof: Proof,
 }
 
 impl Credentials {
@@ -47,24 +51,26 @@ impl Credentials {
     pub fn read(authorization: Option<&[u8]>, parameters: &Parameters) -> Result<Self, OAuthError> {
         let id = parameters.text("client_id")?;
         let secret = parameters.text("client_secret")?;
-        if parameters.has("client_assertion") {
-            return Err(OAuthError::new(
-                ErrorCode::InvalidClient,
-                "Client assertions are not accepted here; use client_secret_basic or client_secret_post.",
+        let assertion = assertion(parameters)?;
+        if usize::from(authorization.is_some()) + usize::from(secret.is_some()) + usize::from(assertion.is_some()) > 1 {
+            return Err(OAuthError::invalid_request(
+                "The client authenticated in more than one way; use one of Authorization header, client_secret and client_assertion.",
             ));
         }
         let Some(header) = authorization else {
-            return Ok(Self {
-                id: id.ok_or_else(OAuthError::invalid_client)?.to_owned(),
-                method: if secret.is_some() { Method::Post } else { Method::None },
-                secret: secret.map(Secret::new),
-            });
+            let id = match (id, assertion) {
+                (Some(id), _) => id.to_owned(),
+                // RFC 7521 §4.2: client_id may be left out, the subject of an own assertion is the client.
+                (None, Some(assertion)) => Unverified::read(assertion).map_err(refused)?.subject,
+                (None, None) => return Err(OAuthError::invalid_client()),
+            };
+            let proof = match (secret, assertion) {
+                (Some(secret), _) => Proof::Post(Secret::new(secret)),
+                (None, Some(assertion)) => Proof::Assertion(Secret::new(assertion)),
+                (None, None) => Proof::None,
+            };
+            return Ok(Self { id, proof });
         };
-        if secret.is_some() {
-            return Err(OAuthError::invalid_request(
-                "The client authenticated by the Authorization header and by the body; use one of them.",
-            ));
-        }
         let basic = basic(header).ok_or_else(OAuthError::invalid_client)?;
         let (header_id, header_secret) = basic.expose().split_once(':').ok_or_else(OAuthError::invalid_client)?;
         let header_id = decode(header_id);
@@ -74,12 +80,26 @@ impl Credentials {
             ));
         }
         let header_secret = decode(header_secret);
-        Ok(Self {
-            id: header_id,
-            secret: (!header_secret.is_empty()).then(|| Secret::new(header_secret)),
-            method: Method::Basic,
-        })
+        let proof = if header_secret.is_empty() { Proof::None } else { Proof::Basic(Secret::new(header_secret)) };
+        Ok(Self { id: header_id, proof })
     }
+}
+
+/// The assertion among the parameters.
+fn assertion(parameters: &Parameters) -> Result<Option<&str>, OAuthError> {
+    match (parameters.text("client_assertion_type")?, parameters.text("client_assertion")?) {
+        (None, None) => Ok(None),
+        (Some(JWT_BEARER), Some(assertion)) => Ok(Some(assertion)),
+        (Some(JWT_BEARER), None) => Err(OAuthError::invalid_request("The parameter client_assertion is missing.")),
+        _ => Err(OAuthError::invalid_request(
+            "client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer.",
+        )),
+    }
+}
+
+/// A refused assertion as its client hears of it.
+pub fn refused(refusal: Refusal) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClient, format!("The client assertion is refused: {refusal}."))
 }
 
 /// The `user:password` of a Basic header (RFC 7617).
@@ -106,9 +126,18 @@ mod tests {
 
     use super::*;
 
-    fn read(header: Option<&str>, body: &str) -> Result<(String, Option<String>, Method), ErrorCode> {
+    /// Id, method and what was given.
+    fn read(header: Option<&str>, body: &str) -> Result<(String, &'static str, String), ErrorCode> {
         Credentials::read(header.map(str::as_bytes), &Parameters::parse(body.as_bytes()).unwrap())
-            .map(|found| (found.id, found.secret.map(|secret| secret.expose().to_owned()), found.method))
+            .map(|found| {
+                let (method, given) = match found.proof {
+                    Proof::Basic(secret) => ("basic", secret),
+                    Proof::Post(secret) => ("post", secret),
+                    Proof::Assertion(assertion) => ("assertion", assertion),
+                    Proof::None => ("none", Secret::new("")),
+                };
+                (found.id, method, given.expose().to_owned())
+            })
             .map_err(|error| error.code)
     }
 
@@ -118,7 +147,7 @@ mod tests {
 
     #[test]
     fn both_ways_are_read() {
-        let good = Ok(("entra".to_owned(), Some("s3:cret".to_owned())));
+        let good = Ok(("entra".to_owned(), "s3:cret".to_owned()));
         for (header, body) in [
             (Some(basic_of("entra:s3:cret")), ""),
             (Some(basic_of("entra:s3%3Acret")), "client_id=entra"),
@@ -126,10 +155,16 @@ mod tests {
             (Some(basic_of("entra:s3:cret").trim_end_matches('=').to_owned()), ""),
             (None, "client_id=entra&client_secret=s3%3Acret"),
         ] {
-            assert_eq!(read(header.as_deref(), body).map(|(id, secret, _)| (id, secret)), good, "{header:?} {body}");
+            assert_eq!(read(header.as_deref(), body).map(|(id, _, secret)| (id, secret)), good, "{header:?} {body}");
         }
-        assert_eq!(read(None, "client_id=app"), Ok(("app".to_owned(), None, Method::None)));
-        assert_eq!(read(Some(&basic_of("app:")), ""), Ok(("app".to_owned(), None, Method::Basic)));
+        assert_eq!(read(None, "client_id=app"), Ok(("app".to_owned(), "none", String::new())));
+        assert_eq!(read(Some(&basic_of("app:")), ""), Ok(("app".to_owned(), "none", String::new())));
+        // {"alg":"RS256"}.{"iss":"i","sub":"app"}.sig
+        let jwt = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJpIiwic3ViIjoiYXBwIn0.c2ln";
+        for id in ["", "&client_id=app"] {
+            let body = format!("client_assertion_type={JWT_BEARER}&client_assertion={jwt}{id}");
+            assert_eq!(read(None, &body), Ok(("app".to_owned(), "assertion", jwt.to_owned())));
+        }
     }
 
     #[test]
@@ -144,7 +179,15 @@ mod tests {
             (Some("Basic ZW50cmE6cw=="), "client_secret=s", ErrorCode::InvalidRequest),
             (Some("Basic ZW50cmE6cw=="), "client_id=other", ErrorCode::InvalidRequest),
             (None, "client_id=a&client_id=a&client_secret=s", ErrorCode::InvalidRequest),
-            (None, "client_id=a&client_assertion=x", ErrorCode::InvalidClient),
+            (None, "client_id=a&client_assertion=x", ErrorCode::InvalidRequest),
+            (None, "client_id=a&client_assertion_type=saml&client_assertion=x", ErrorCode::InvalidRequest),
+            (None, &format!("client_id=a&client_assertion_type={JWT_BEARER}"), ErrorCode::InvalidRequest),
+            (None, &format!("client_assertion_type={JWT_BEARER}&client_assertion=x"), ErrorCode::InvalidClient),
+            (
+                Some("Basic ZW50cmE6cw=="),
+                &format!("client_assertion_type={JWT_BEARER}&client_assertion=x"),
+                ErrorCode::InvalidRequest,
+            ),
         ] {
             assert_eq!(read(header, body).err(), Some(expected), "{header:?} {body}");
         }

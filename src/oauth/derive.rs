@@ -1,4 +1,5 @@
-//! What is computed instead of kept: the refresh token that follows another, and the tokens of forms.
+//! What is computed instead of kept: the refresh token that follows another, the tokens of forms, what belongs to a sign-in on its
+//! way through another provider, and the marks of browsers that somebody signed in with.
 //!
 //! One key out of the state, HMAC-SHA-256, and a label for each use. Because a refresh token follows from the one before it, an
 //! answer can be given again although the state holds nothing but hashes (design decision 8).
@@ -39,6 +40,27 @@ impl DerivationKey {
         self.form_token(tenant, browser).as_bytes().ct_eq(token.as_bytes()).into()
     }
 
+    /// What belongs to the `state` of a sign-in at another provider under the name `label` (its nonce, its PKCE verifier): 43 characters
+    /// that nobody can tell from the `state`.
+    #[must_use]
+    pub fn companion(&self, label: &str, state: &Secret) -> Secret {
+        Secret::new(URL_SAFE_NO_PAD.encode(self.tag("companion", &[label, state.expose()])))
+    }
+
+    /// The mark of a browser that `account` of `tenant` signed in with; `serial` tells the browsers of one account apart.
+    #[must_use]
+    pub fn browser_mark(&self, tenant: &str, account: &str, serial: &str) -> String {
+        format!("{serial}.{}", URL_SAFE_NO_PAD.encode(self.tag("browser", &[tenant, account, serial])))
+    }
+
+    /// Whether `mark` is that of a browser that `account` signed in with, in constant time.
+    #[must_use]
+    pub fn is_browser_mark(&self, mark: &str, tenant: &str, account: &str) -> bool {
+        mark.split_once('.').is_some_and(|(serial, _)| {
+            self.browser_mark(tenant, account, serial).as_bytes().ct_eq(mark.as_bytes()).into()
+        })
+    }
+
     fn tag(&self, label: &str, parts: &[&str]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(label.as_bytes());
@@ -76,6 +98,31 @@ mod tests {
         assert!(key.is_form_token(&token, "acme", &ada));
         for (token, tenant, browser) in [(&*token, "acme", &bob), (&token, "other", &ada), ("", "acme", &ada)] {
             assert!(!key.is_form_token(token, tenant, browser));
+        }
+    }
+
+    #[test]
+    fn companions_and_browser_marks_belong_together() {
+        let key = DerivationKey::new(&[1; 32]);
+        let state = Secret::new("state");
+        let nonce = key.companion("nonce", &state);
+        assert_eq!(nonce.expose().len(), 43);
+        assert_eq!(nonce.expose(), key.companion("nonce", &state).expose());
+        assert_ne!(nonce.expose(), key.companion("verifier", &state).expose());
+        assert_ne!(nonce.expose(), key.companion("nonce", &Secret::new("other")).expose());
+
+        let mark = key.browser_mark("acme", "ada", "1");
+        assert!(key.is_browser_mark(&mark, "acme", "ada"));
+        let other = key.browser_mark("acme", "ada", "2");
+        assert!(key.is_browser_mark(&other, "acme", "ada") && other != mark);
+        for (mark, tenant, account) in [
+            (&*mark, "acme", "bob"),
+            (&mark, "other", "ada"),
+            ("", "acme", "ada"),
+            ("1.", "acme", "ada"),
+            (&mark[1..], "acme", "ada"),
+        ] {
+            assert!(!key.is_browser_mark(mark, tenant, account));
         }
     }
 }

@@ -73,6 +73,12 @@ impl Scopes {
         self.0 & !other.0 == 0
     }
 
+    /// A number below 4 that tells this set from every other.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -6,11 +6,13 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use super::cursor;
 use super::error::{ScimError, excerpt};
 use super::filter::Filter;
 use super::normalise;
 use super::path::AttrPath;
 use super::schema::LIST_RESPONSE;
+use super::sort::Sort;
 
 /// Which attributes an answer shall hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,27 +28,30 @@ pub struct Projection {
 pub struct Query {
     /// Which resources; `None` for all.
     pub filter: Option<Filter>,
+    /// In which order; `None` for the server's own.
+    pub sort: Option<Sort>,
     /// Which of them is the first of the page, counted from 1.
     pub start_index: u64,
     /// How many are wanted at most; `None` leaves it to the server.
     pub count: Option<u64>,
+    /// Paging by cursor (RFC 9865) rather than by index.
+    pub cursor: Option<cursor::Request>,
     /// Which attributes.
     pub projection: Projection,
 }
 
 impl Default for Query {
     fn default() -> Self {
-        Self { filter: None, start_index: 1, count: None, projection: Projection::default() }
+        Self { filter: None, sort: None, start_index: 1, count: None, cursor: None, projection: Projection::default() }
     }
 }
 
 impl Query {
-    /// Reads a raw query string (without `?`); `+` is a space. Parameters that are not SCIM's, and sorting, which is not
-    /// offered, are ignored.
+    /// Reads a raw query string (without `?`); `+` is a space. Parameters that are not SCIM's are ignored.
     ///
     /// # Errors
-    /// 400 `invalidFilter` for the filter, 400 `invalidValue` for anything else: a broken percent encoding, a number that is
-    /// none, a parameter given twice.
+    /// 400 `invalidFilter` for the filter, 400 `invalidCount` for the count of a query by cursor, 400 `invalidValue` for
+    /// anything else: a broken percent encoding, a number that is none, a parameter given twice, `startIndex` beside `cursor`.
     pub fn parse(query_string: &str) -> Result<Self, ScimError> {
         let mut given = Given::default();
         for pair in query_string.split('&').filter(|pair| !pair.is_empty()) {
@@ -62,10 +67,17 @@ impl Query {
             }
         }
         let list = |name, text: Option<String>| text.map_or(Ok(Vec::new()), |text| paths(name, text.split(',')));
+        let (start_index, count, cursor) = paging(
+            given.cursor,
+            number("startIndex", given.start_index.as_deref())?,
+            number("count", given.count.as_deref()),
+        )?;
         Ok(Self {
             filter: given.filter.as_deref().map(Filter::parse).transpose()?,
-            start_index: number("startIndex", given.start_index.as_deref())?.unwrap_or(1).max(1),
-            count: number("count", given.count.as_deref())?,
+            sort: Sort::parse(given.sort_by.as_deref(), given.sort_order.as_deref())?,
+            start_index,
+            count,
+            cursor,
             projection: Projection {
                 attributes: list("attributes", given.attributes)?,
                 excluded: list("excludedAttributes", given.excluded)?,
@@ -79,15 +91,23 @@ impl Query {
     /// 400 `invalidSyntax` when the body is not a JSON object, otherwise as [`Query::parse`].
     pub fn parse_search(body: &[u8]) -> Result<Self, ScimError> {
         let mut body = normalise::body(body)?;
-        let filter = match take(&mut body, "filter") {
-            Value::Null => None,
-            Value::String(filter) => Some(Filter::parse(&filter)?),
-            other => return Err(wrong("filter", &other, "text")),
+        let mut text = |name: &'static str| match take(&mut body, name) {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text)),
+            other => Err(wrong(name, &other, "text")),
         };
+        let (filter, by, order, cursor) = (text("filter")?, text("sortBy")?, text("sortOrder")?, text("cursor")?);
+        let (start_index, count, cursor) = paging(
+            cursor,
+            json_number("startIndex", &take(&mut body, "startIndex"))?,
+            json_number("count", &take(&mut body, "count")),
+        )?;
         Ok(Self {
-            filter,
-            start_index: json_number("startIndex", &take(&mut body, "startIndex"))?.unwrap_or(1).max(1),
-            count: json_number("count", &take(&mut body, "count"))?,
+            filter: filter.as_deref().map(Filter::parse).transpose()?,
+            sort: Sort::parse(by.as_deref(), order.as_deref())?,
+            start_index,
+            count,
+            cursor,
             projection: Projection {
                 attributes: json_paths("attributes", &take(&mut body, "attributes"))?,
                 excluded: json_paths("excludedAttributes", &take(&mut body, "excludedAttributes"))?,
@@ -109,10 +129,43 @@ pub fn list_response(total: u64, start_index: u64, resources: Vec<Value>) -> Val
     list
 }
 
+/// The answer to a query by cursor (RFC 9865 §2): without `startIndex`, without `totalResults` where it is not known, and without
+/// `nextCursor` on the last page.
+#[must_use]
+pub fn cursor_response(total: Option<u64>, next: Option<&str>, resources: Vec<Value>) -> Value {
+    let mut list = json!({ "schemas": [LIST_RESPONSE] });
+    if let Some(total) = total {
+        list["totalResults"] = total.into();
+    }
+    list["itemsPerPage"] = resources.len().into();
+    if let Some(next) = next {
+        list["nextCursor"] = next.into();
+    }
+    list["Resources"] = Value::Array(resources);
+    list
+}
+
+/// Which page is asked for, by index or by cursor. An empty cursor asks for the first page (RFC 9865 §2).
+fn paging(
+    cursor: Option<String>,
+    start_index: Option<u64>,
+    count: Result<Option<u64>, ScimError>,
+) -> Result<(u64, Option<u64>, Option<cursor::Request>), ScimError> {
+    let Some(cursor) = cursor else { return Ok((start_index.unwrap_or(1).max(1), count?, None)) };
+    if start_index.is_some_and(|start| start > 1) {
+        return Err(ScimError::invalid_value("startIndex and cursor exclude each other; page by one of them"));
+    }
+    let request = if cursor.is_empty() { cursor::Request::First } else { cursor::Request::At(cursor) };
+    Ok((1, count.map_err(cursor::invalid_count)?, Some(request)))
+}
+
 /// Parameters as given.
 #[derive(Default)]
 struct Given {
     filter: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
+    cursor: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
     attributes: Option<String>,
@@ -123,6 +176,9 @@ impl Given {
     fn slot(&mut self, name: &str) -> Option<(&'static str, &mut Option<String>)> {
         [
             ("filter", &mut self.filter),
+            ("sortBy", &mut self.sort_by),
+            ("sortOrder", &mut self.sort_order),
+            ("cursor", &mut self.cursor),
             ("startIndex", &mut self.start_index),
             ("count", &mut self.count),
             ("attributes", &mut self.attributes),
@@ -234,7 +290,7 @@ mod tests {
             assert_eq!(query.filter.map(|filter| filter.to_string()), Some(filter), "{text}");
         }
         let query = Query::parse(
-            "startIndex=3&count=5&attributes=ID,%20emails.Value,&excludedAttributes=members&sortBy=x&x=%zz",
+            "startIndex=3&count=5&attributes=ID,%20emails.Value,&excludedAttributes=members&sortOrder=Ascending&x=%zz",
         )
         .unwrap();
         assert_eq!((query.start_index, query.count), (3, Some(5)));

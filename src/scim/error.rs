@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::schema::ERROR;
 
-/// The detail error keywords of RFC 7644 §3.12, table 9.
+/// The detail error keywords of RFC 7644 §3.12, table 9, and of RFC 9865 §2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScimType {
     /// The filter's syntax is wrong, or the attribute cannot be compared that way.
@@ -32,6 +32,12 @@ pub enum ScimType {
     InvalidVers,
     /// The request must not carry this in its URI.
     Sensitive,
+    /// The cursor is none of ours, or belongs to another query (RFC 9865 §2.1).
+    InvalidCursor,
+    /// The cursor was ours and is too old (RFC 9865 §2.1).
+    ExpiredCursor,
+    /// The count of a query by cursor is wrong (RFC 9865 §2.1).
+    InvalidCount,
 }
 
 impl ScimType {
@@ -49,6 +55,9 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidVers => "invalidVers",
             Self::Sensitive => "sensitive",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }
@@ -109,6 +118,16 @@ impl ScimError {
     /// 409 `uniqueness`.
     pub fn uniqueness(detail: impl Into<String>) -> Self {
         Self::new(409, Some(ScimType::Uniqueness), detail)
+    }
+
+    /// 413: the request is larger than is announced in `/ServiceProviderConfig`.
+    pub fn too_large(detail: impl Into<String>) -> Self {
+        Self::new(413, None, detail)
+    }
+
+    /// 412: the resource is not in the version that the request asks for (RFC 7644 §3.14).
+    pub fn precondition_failed(detail: impl Into<String>) -> Self {
+        Self::new(412, None, detail)
     }
 
     /// 404: no resource has this id.

@@ -138,6 +138,46 @@ impl Filter {
         }
     }
 
+    /// The id of the member that a group must have: `members eq "…"`, `members.value eq "…"`, `members[value eq "…"]`. A
+    /// directory answers that without loading the members.
+    #[must_use]
+    pub fn as_member(&self) -> Option<&str> {
+        self.as_reference("members")
+    }
+
+    /// The id of the group that a person must belong to: `groups eq "…"`, `groups.value eq "…"`, `groups[value eq "…"]`.
+    #[must_use]
+    pub fn as_group(&self) -> Option<&str> {
+        self.as_reference("groups")
+    }
+
+    /// Whether answering it takes the attribute of this name: what a gateway must load before it asks [`Filter::matches`].
+    #[must_use]
+    pub fn concerns(&self, attribute: &str) -> bool {
+        let names = |path: &AttrPath| path.schema.is_none() && path.attribute == attribute;
+        match self {
+            Self::And(left, right) | Self::Or(left, right) => left.concerns(attribute) || right.concerns(attribute),
+            Self::Not(inner) => inner.concerns(attribute),
+            Self::Compare { path, .. } | Self::Present(path) | Self::ValuePath { path, .. } => names(path),
+        }
+    }
+
+    fn as_reference(&self, attribute: &str) -> Option<&str> {
+        let is_value = |path: &AttrPath| path.schema.is_none() && path.attribute == "value" && path.sub.is_none();
+        match self {
+            Self::ValuePath { path, filter } if path.schema.is_none() && path.attribute == attribute => match &**filter
+            {
+                Self::Compare { path, operator: Operator::Eq, value: Value::String(id) } if is_value(path) => Some(id),
+                _ => None,
+            },
+            _ => {
+                let (path, id) = self.as_equality()?;
+                let whole = path.sub.as_deref().is_none_or(|sub| sub == "value");
+                (path.schema.is_none() && path.attribute == attribute && path.filter.is_none() && whole).then_some(id)
+            }
+        }
+    }
+
     /// How tightly the printed form binds.
     const fn strength(&self) -> u8 {
         match self {
@@ -181,7 +221,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::scim::resource::{Meta, Resource};
+    use crate::scim::resource::{Meta, Resource, ResourceType};
     use crate::types::Timestamp;
 
     fn ada() -> Resource {
@@ -193,7 +233,7 @@ mod tests {
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":
                 {"department": "Engines", "employeeNumber": "0701984", "manager": {"value": "M1", "$ref": "../Users/M1"}},
         });
-        Resource::parse(body.to_string().as_bytes()).unwrap().resource
+        Resource::parse(ResourceType::User, body.to_string().as_bytes()).unwrap().resource
     }
 
     fn asked(filter: &str) -> bool {
@@ -206,7 +246,7 @@ mod tests {
             modified: None,
             version: None,
         };
-        filter.matches(&Subject { resource: &ada(), meta })
+        filter.matches(&Subject { kind: ResourceType::User, resource: &ada(), meta })
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::error::{ScimError, excerpt};
+use super::filter::instant;
 use super::schema::{Attribute, Kind, Mutability};
 
 /// The longest text of one value, in bytes.
@@ -109,7 +110,8 @@ pub(super) fn attribute(
     dropped: &mut Dropped,
 ) -> Result<Option<Value>, ScimError> {
     match (attribute.multi_valued, attribute.kind) {
-        (true, _) => list(attribute, value, place, form, dropped),
+        (true, Kind::Complex) => list(attribute, value, place, form, dropped),
+        (true, _) => plain_list(attribute, value, place),
         (false, Kind::Complex) => complex(attribute, value, place, dropped),
         (false, _) => scalar(attribute, value, place),
     }
@@ -130,11 +132,9 @@ fn list(
         Value::String(_) if form == Form::Patch => vec![value],
         other => return refuse(place, &other, "a list of objects"),
     };
-    if items.len() > MOST_ENTRIES {
-        return Err(ScimError::invalid_value(format!(
-            "{place} has {} entries; at most {MOST_ENTRIES} are taken at once",
-            items.len()
-        )));
+    // How many members a group may have is the directory's to say, and the body is bounded.
+    if items.len() > MOST_ENTRIES && attribute.name != "members" {
+        return Err(too_many(place, items.len()));
     }
     let mut entries = Vec::with_capacity(items.len());
     let mut primaries = 0;
@@ -156,6 +156,46 @@ fn list(
         )));
     }
     Ok(if entries.is_empty() { None } else { Some(Value::Array(entries)) })
+}
+
+/// A list of plain values, each once. A lone value stands for a list of one, an object for its `value`.
+fn plain_list(attribute: &'static Attribute, value: Value, place: Place<'_>) -> Result<Option<Value>, ScimError> {
+    let items = match value {
+        Value::Null => return Ok(None),
+        Value::Array(items) => items,
+        lone => vec![lone],
+    };
+    if items.len() > MOST_ENTRIES {
+        return Err(too_many(place, items.len()));
+    }
+    let mut entries = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        if let Some(entry) = plain_entry(attribute, item, Place { entry: Some(index + 1), ..place })?
+            && !entries.contains(&entry)
+        {
+            entries.push(entry);
+        }
+    }
+    Ok(if entries.is_empty() { None } else { Some(Value::Array(entries)) })
+}
+
+/// One value of a list of plain values.
+pub(super) fn plain_entry(
+    attribute: &'static Attribute,
+    item: Value,
+    place: Place<'_>,
+) -> Result<Option<Value>, ScimError> {
+    let item = match item {
+        Value::Object(mut parts) if parts.len() == 1 && parts.contains_key("value") => {
+            parts.shift_remove("value").unwrap_or_default()
+        }
+        item => item,
+    };
+    scalar(attribute, item, place)
+}
+
+fn too_many(place: Place<'_>, entries: usize) -> ScimError {
+    ScimError::invalid_value(format!("{place} has {entries} entries; at most {MOST_ENTRIES} are taken at once"))
 }
 
 /// One object of sub-attributes. Bare text stands for the `value`, a list of one for its entry.
@@ -199,13 +239,24 @@ pub(super) fn complex(
     Ok(if parts.is_empty() { None } else { Some(Value::Object(parts)) })
 }
 
+/// An entry as an object: bare text stands for its `value`, null for nothing; `None` for what is neither.
+pub(super) fn plain_object(entry: Value) -> Option<Map<String, Value>> {
+    match entry {
+        Value::Null => Some(Map::new()),
+        Value::Object(parts) => Some(parts),
+        Value::String(text) if text.is_empty() => Some(Map::new()),
+        Value::String(text) => Some(Map::from_iter([("value".to_owned(), Value::String(text))])),
+        _ => None,
+    }
+}
+
 /// Whether [`each_part`] would give this name and value back as they are.
 fn is_settled(sub: &Attribute, name: &str, value: &Value) -> bool {
     sub.name == name
         && sub.mutability != Mutability::ReadOnly
         && match (sub.kind, value) {
             (Kind::Boolean, Value::Bool(_)) => true,
-            (Kind::String | Kind::Reference | Kind::Binary, Value::String(text)) => {
+            (Kind::String | Kind::Reference, Value::String(text)) => {
                 !text.is_empty() && text.len() <= LONGEST_TEXT && !text.contains('\0')
             }
             _ => false,
@@ -251,22 +302,63 @@ pub(super) fn scalar(
         (_, Value::String(text)) if text.contains('\0') => {
             Err(ScimError::invalid_value(format!("{place} holds the character NUL; remove it")))
         }
-        (Kind::String | Kind::Reference | Kind::Binary | Kind::DateTime, text @ Value::String(_)) => Ok(Some(text)),
+        (Kind::String | Kind::Reference, text @ Value::String(_)) => Ok(Some(text)),
+        (Kind::DateTime, Value::String(text)) if instant(&text).is_none() => {
+            Err(ScimError::invalid_value(format!("{place} is no point in time; send one such as 2026-01-31T08:00:00Z")))
+        }
+        (Kind::Binary, Value::String(text)) if !is_base64(&text) => {
+            Err(ScimError::invalid_value(format!("{place} is not base64; encode it (RFC 4648 §4)")))
+        }
+        (Kind::DateTime | Kind::Binary, text @ Value::String(_)) => Ok(Some(text)),
         (Kind::Boolean, boolean @ Value::Bool(_)) => Ok(Some(boolean)),
         // Entra sends "True" and "False".
         (Kind::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(Value::Bool(true))),
         (Kind::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Some(Value::Bool(false))),
-        (Kind::Decimal | Kind::Integer, number @ Value::Number(_)) => Ok(Some(number)),
+        (Kind::Decimal, number @ Value::Number(_)) => Ok(Some(number)),
+        (Kind::Integer, Value::Number(number)) => match whole(&number) {
+            Some(number) => Ok(Some(number.into())),
+            None => refuse(place, &Value::Number(number), "a whole number of at most 64 bits"),
+        },
+        // Mappings of identity providers turn numbers into text.
+        (Kind::Decimal | Kind::Integer, Value::String(text)) if is_number(&text) => {
+            let number = serde_json::from_str(text.trim()).unwrap_or_default();
+            scalar(attribute, number, place)
+        }
         (kind, other) => refuse(
             place,
             &other,
             match kind {
                 Kind::Boolean => "true or false",
-                Kind::Decimal | Kind::Integer => "a number",
+                Kind::Decimal => "a number",
+                Kind::Integer => "a whole number",
                 _ => "text",
             },
         ),
     }
+}
+
+/// The number as an integer: itself, or a fraction that is none, such as `7.0`.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    // Beyond 2^53 a float does not tell one whole number from the next.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if let Some(whole) = number.as_i64() {
+        return Some(whole);
+    }
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT)?;
+    format!("{float:.0}").parse().ok()
+}
+
+/// Whether a text is a JSON number.
+fn is_number(text: &str) -> bool {
+    let text = text.trim();
+    text.len() <= 32 && matches!(serde_json::from_str(text), Ok(Value::Number(_)))
+}
+
+/// Whether a text can be base64, in either alphabet (RFC 7643 §2.3.6).
+fn is_base64(text: &str) -> bool {
+    let plain = text.trim_end_matches('=');
+    let digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    text.len() - plain.len() <= 2 && plain.bytes().all(|byte| digit(byte) || byte.is_ascii_whitespace())
 }
 
 /// Whether an entry of a list says nothing but how it would be labelled.

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 pub use self::apply::{Applied, apply};
 use super::command::take;
 use super::error::{ScimError, excerpt};
+pub use super::members::split;
 use super::normalise;
 use super::path::AttrPath;
 use super::schema;

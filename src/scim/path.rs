@@ -7,7 +7,7 @@ use std::fmt::{self, Write as _};
 
 use super::error::ScimError;
 use super::filter::Filter;
-use super::schema::{self, Attribute, Kind};
+use super::schema::{self, Attribute, Kind, ResourceType};
 use super::syntax;
 
 /// What names an attribute, a part of one, or the entries of one that match a filter.
@@ -88,6 +88,26 @@ impl AttrPath {
         }
     }
 
+    /// The same for a resource of this type: `None` also if only the other type has the attribute.
+    #[must_use]
+    pub fn definition_in(&self, kind: ResourceType) -> Option<&'static Attribute> {
+        match &self.schema {
+            None => kind.attribute(&self.attribute),
+            Some(urn) if schema::extended(urn) == Some(kind) => schema::extension(urn)?.attribute(&self.attribute),
+            Some(_) => None,
+        }
+    }
+
+    /// What a resource's schema says of what the path leads to.
+    #[must_use]
+    pub fn leaf_in(&self, kind: ResourceType) -> Option<&'static Attribute> {
+        let attribute = self.definition_in(kind)?;
+        match &self.sub {
+            Some(sub) => attribute.sub(sub),
+            None => Some(attribute),
+        }
+    }
+
     /// The attribute whose text a comparison with this path looks at: a complex one stands for its `value`
     /// (`manager eq "…"`, RFC 7644 §3.5.2 on defaults of complex attributes).
     pub(super) fn compared(&self) -> Option<&'static Attribute> {
@@ -108,6 +128,15 @@ impl AttrPath {
             attribute.multi_valued
                 && attribute.name.strip_suffix('s').is_some_and(|name| name.eq_ignore_ascii_case(&self.attribute))
         })
+    }
+
+    /// The attribute that was probably meant by a name that no schema knows.
+    pub(super) fn nearest(&self) -> Option<&'static str> {
+        let of_extension = |urn: &str| schema::extension(urn).map(|extension| extension.attributes);
+        match &self.schema {
+            Some(urn) => schema::nearest(&self.attribute, of_extension(urn)?.iter()),
+            None => schema::nearest(&self.attribute, schema::plain_names()),
+        }
     }
 
     /// From a name without filter: `[URN:]attribute[.sub]`, the URN ending at the last colon. The error says what is wrong.

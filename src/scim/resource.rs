@@ -13,7 +13,8 @@ use super::error::ScimError;
 use super::filter::{Filter, Operator};
 use super::normalise::{self, Dropped, Form, Place};
 use super::path::AttrPath;
-use super::schema::{self, ENTERPRISE, Mutability, USER};
+pub use super::schema::ResourceType;
+use super::schema::{self, Mutability, Schema};
 use crate::types::Timestamp;
 
 /// The attributes of a person (or group), without `id`, `meta` and `schemas`.
@@ -46,38 +47,40 @@ pub struct Meta<'a> {
 
 impl Resource {
     /// Reads the body of a create or replace: names in any case, `"True"` for true, a bare manager id; null and empty
-    /// values are absent, readOnly attributes ignored. Whether required attributes are there is the dialect's to say.
+    /// values are absent, but for a group's `members`, whose empty list says something; readOnly attributes are ignored. Whether
+    /// required attributes are there is the dialect's to say.
     ///
     /// # Errors
     /// 400 `invalidSyntax` when the body is not a JSON object, 400 `invalidValue` naming the attribute whose value has
     /// the wrong type, holds NUL or is too large.
-    pub fn parse(body: &[u8]) -> Result<Parsed, ScimError> {
+    pub fn parse(kind: ResourceType, body: &[u8]) -> Result<Parsed, ScimError> {
         let body = normalise::body(body)?;
         let mut map = Map::with_capacity(body.len());
         let mut dropped = Dropped::default();
         for (name, value) in body {
-            if let Some(attribute) = schema::user().attribute(&name) {
+            if let Some(attribute) = kind.attribute(&name) {
+                if attribute.name == "schemas" {
+                    check_schemas(kind, &value)?;
+                    continue;
+                }
+                // RFC 7644 §3.5.1: readOnly values that a client sends are ignored.
                 if attribute.mutability == Mutability::ReadOnly {
                     continue;
                 }
+                // Whether a group shall have no members, or nothing is said of them, is a difference.
+                let emptied = attribute.name == "members" && value.as_array().is_some_and(Vec::is_empty);
                 let place = Place::of(None, attribute.name);
                 if let Some(value) = normalise::attribute(attribute, value, place, Form::Body, &mut dropped)? {
                     map.insert(canonical(name, attribute.name), value);
+                } else if emptied {
+                    map.insert(canonical(name, attribute.name), Value::Array(Vec::new()));
                 }
-            } else if name.eq_ignore_ascii_case("externalId") {
-                let attribute = schema::common().iter().find(|attribute| attribute.name == "externalId");
-                let place = Place::of(None, "externalId");
-                if let Some(value) = attribute.map(|it| normalise::scalar(it, value, place)).transpose()?.flatten() {
-                    map.insert(canonical(name, "externalId"), value);
-                }
-            } else if name.eq_ignore_ascii_case(ENTERPRISE) {
-                let extension = parse_enterprise(value, &mut dropped)?;
+            } else if let Some(schema) = extension_of(kind, &name) {
+                let extension = parse_extension(schema, value, &mut dropped)?;
                 if !extension.is_empty() {
-                    map.insert(canonical(name, ENTERPRISE), Value::Object(extension));
+                    map.insert(canonical(name, schema.id), Value::Object(extension));
                 }
-            } else if name.eq_ignore_ascii_case("schemas") {
-                check_schemas(&value)?;
-            } else if !name.eq_ignore_ascii_case("id") && !name.eq_ignore_ascii_case("meta") {
+            } else {
                 dropped.note(&name);
             }
         }
@@ -225,8 +228,9 @@ impl Resource {
     }
 
     /// The URNs of the schemas that the resource uses.
-    pub(super) fn schemas(&self) -> impl Iterator<Item = &'static str> {
-        std::iter::once(USER).chain(self.0.contains_key(ENTERPRISE).then_some(ENTERPRISE))
+    pub(super) fn schemas(&self, kind: ResourceType) -> impl Iterator<Item = &'static str> {
+        let extensions = self.0.keys().filter(|name| name.contains(':'));
+        std::iter::once(kind.schema()).chain(extensions.filter_map(|urn| schema::known_urn(urn)))
     }
 
     /// What is held under the attribute's name, or under the extension's when the path is a whole extension.
@@ -288,22 +292,37 @@ fn canonical(sent: String, name: &str) -> String {
     if sent == name { sent } else { name.to_owned() }
 }
 
-fn parse_enterprise(value: Value, dropped: &mut Dropped) -> Result<Map<String, Value>, ScimError> {
+/// The extension of this type that a key of a body names.
+fn extension_of(kind: ResourceType, name: &str) -> Option<&'static Schema> {
+    if !name.contains(':') || schema::extended(name) != Some(kind) {
+        return None;
+    }
+    schema::extension(name)
+}
+
+fn parse_extension(
+    schema: &'static Schema,
+    value: Value,
+    dropped: &mut Dropped,
+) -> Result<Map<String, Value>, ScimError> {
     let object = match value {
         Value::Null => return Ok(Map::new()),
         Value::Object(object) => object,
         other => {
-            let what = normalise::what(&other);
-            return Err(ScimError::invalid_value(format!("{ENTERPRISE} is {what}; send an object of its attributes")));
+            let (urn, what) = (schema.id, normalise::what(&other));
+            return Err(ScimError::invalid_value(format!("{urn} is {what}; send an object of its attributes")));
         }
     };
     let mut map = Map::with_capacity(object.len());
     for (name, value) in object {
-        let Some(attribute) = schema::enterprise().attribute(&name) else {
-            dropped.note(&format!("{ENTERPRISE}:{name}"));
+        let Some(attribute) = schema.attribute(&name) else {
+            dropped.note(&format!("{}:{name}", schema.id));
             continue;
         };
-        let place = Place::of(Some(ENTERPRISE), attribute.name);
+        if attribute.mutability == Mutability::ReadOnly {
+            continue;
+        }
+        let place = Place::of(Some(schema.id), attribute.name);
         if let Some(value) = normalise::attribute(attribute, value, place, Form::Body, dropped)? {
             map.insert(canonical(name, attribute.name), value);
         }
@@ -311,11 +330,11 @@ fn parse_enterprise(value: Value, dropped: &mut Dropped) -> Result<Map<String, V
     Ok(map)
 }
 
-fn check_schemas(value: &Value) -> Result<(), ScimError> {
+fn check_schemas(kind: ResourceType, value: &Value) -> Result<(), ScimError> {
     match value {
         Value::Array(urns) if urns.iter().all(Value::is_string) => Ok(()),
         Value::Null => Ok(()),
-        _ => Err(ScimError::invalid_value(format!("schemas must be a list of URNs, such as [\"{USER}\"]"))),
+        _ => Err(ScimError::invalid_value(format!("schemas must be a list of URNs, such as [\"{}\"]", kind.schema()))),
     }
 }
 
@@ -357,9 +376,10 @@ mod tests {
 
     use super::*;
     use crate::scim::command::Projection;
+    use crate::scim::schema::{ENTERPRISE, USER};
 
     fn parse(body: &Value) -> Result<Parsed, ScimError> {
-        Resource::parse(body.to_string().as_bytes())
+        Resource::parse(ResourceType::User, body.to_string().as_bytes())
     }
 
     fn path(text: &str) -> AttrPath {
@@ -426,7 +446,7 @@ mod tests {
             (b"{\"userName\":\n oops}", "invalidSyntax", "line 2 column 2"),
             (b"{\"userName\": \"\xff\"}", "invalidSyntax", "line 1"),
         ] {
-            let error = Resource::parse(body).unwrap_err();
+            let error = Resource::parse(ResourceType::User, body).unwrap_err();
             assert_eq!(error.scim_type.map(super::super::error::ScimType::as_str), Some(scim_type));
             assert!(error.detail.contains(says), "{}", error.detail);
         }
@@ -435,7 +455,7 @@ mod tests {
     #[test]
     fn the_bounds_hold() {
         let nested = format!("{{\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(Resource::parse(nested.as_bytes()).unwrap_err().status, 400);
+        assert_eq!(Resource::parse(ResourceType::User, nested.as_bytes()).unwrap_err().status, 400);
         assert!(parse(&json!({"title": "x".repeat(65_536)})).is_ok());
         assert!(parse(&json!({"title": "x".repeat(65_537)})).is_err());
         assert!(parse(&json!({"emails": vec![json!({"value": "x"}); 1001]})).is_err());
@@ -520,7 +540,11 @@ mod tests {
         };
         let render = |attributes: &[&str], excluded: &[&str]| {
             let paths = |texts: &[&str]| texts.iter().map(|text| path(text)).collect();
-            person.render(meta, &Projection { attributes: paths(attributes), excluded: paths(excluded) })
+            person.render(
+                ResourceType::User,
+                meta,
+                &Projection { attributes: paths(attributes), excluded: paths(excluded) },
+            )
         };
         let whole = render(&[], &[]);
         let keys: Vec<_> = whole.as_object().unwrap().keys().map(String::as_str).collect();

@@ -3,10 +3,16 @@
 //! Lookups are short linear scans over static tables: a table holds some twenty names, and comparing lengths first settles
 //! nearly all of them. The discovery documents made from these tables are in `documents`.
 
+mod declare;
+#[cfg(test)]
+mod declared_tests;
 mod definitions;
 mod documents;
 
-pub use documents::{resource_types, schema, schemas, service_provider_config};
+pub use super::resource_type::ResourceType;
+pub use declare::{Before, DeclareError, Declared, DeclaredAttribute, Selection, check, declare};
+pub(super) use declare::{added, additions, extensions};
+pub use documents::{Capabilities, Offer, resource_types, schema, schemas, service_provider_config};
 
 /// Schema of a user (RFC 7643 §4.1).
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -20,11 +26,21 @@ pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListRespo
 pub const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 /// Message: PATCH (RFC 7644 §3.5.2).
 pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// Message: bulk request (RFC 7644 §3.7).
+pub const BULK_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// Message: answer to a bulk request (RFC 7644 §3.7).
+pub const BULK_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// Message: error (RFC 7644 §3.12).
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
 /// The most resources that one answer holds; announced as `filter.maxResults`.
 pub const MAX_RESULTS: u64 = 1000;
+/// How many resources a page holds if the client does not say; announced as `pagination.defaultPageSize`.
+pub const DEFAULT_RESULTS: u64 = 100;
+/// The most operations that a bulk request may hold; announced as `bulk.maxOperations`.
+pub const MAX_OPERATIONS: u64 = 1000;
+/// The most bytes that a bulk request may have; announced as `bulk.maxPayloadSize`.
+pub const MAX_PAYLOAD: u64 = 1024 * 1024;
 
 /// Data type of an attribute (RFC 7643 §2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +64,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::String,
+        Self::Boolean,
+        Self::Decimal,
+        Self::Integer,
+        Self::DateTime,
+        Self::Reference,
+        Self::Binary,
+        Self::Complex,
+    ];
+
     /// The name in a schema document.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -78,6 +106,9 @@ pub enum Mutability {
 }
 
 impl Mutability {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::ReadOnly, Self::ReadWrite, Self::Immutable, Self::WriteOnly];
+
     /// The name in a schema document.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -99,9 +130,14 @@ pub enum Returned {
     Never,
     /// Unless something else was asked for.
     Default,
+    /// Only when it is asked for by name.
+    Request,
 }
 
 impl Returned {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Always, Self::Never, Self::Default, Self::Request];
+
     /// The name in a schema document.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -109,6 +145,7 @@ impl Returned {
             Self::Always => "always",
             Self::Never => "never",
             Self::Default => "default",
+            Self::Request => "request",
         }
     }
 }
@@ -120,15 +157,21 @@ pub enum Uniqueness {
     None,
     /// Within the tenant.
     Server,
+    /// Everywhere; kept as within the tenant, beyond which nothing is known.
+    Global,
 }
 
 impl Uniqueness {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Server, Self::Global];
+
     /// The name in a schema document.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Server => "server",
+            Self::Global => "global",
         }
     }
 }
@@ -167,6 +210,23 @@ impl Attribute {
     #[must_use]
     pub fn sub(&self, name: &str) -> Option<&'static Attribute> {
         find(self.sub_attributes, name)
+    }
+
+    /// What stands for a part of an entry in a value path: the sub-attribute, or in a list of plain values `value` for the
+    /// entry itself, as in `tags[value eq "x"]`.
+    #[must_use]
+    pub fn part(&'static self, name: &str) -> Option<(&'static str, &'static Attribute)> {
+        if self.kind != Kind::Complex {
+            return name.eq_ignore_ascii_case("value").then_some(("value", self));
+        }
+        self.sub(name).map(|sub| (sub.name, sub))
+    }
+
+    /// Whether it, or a part of it, can be set only once.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let frozen = |attribute: &Self| attribute.mutability == Mutability::Immutable;
+        frozen(self) || self.sub_attributes.iter().any(frozen)
     }
 }
 
@@ -215,28 +275,49 @@ pub fn common() -> &'static [Attribute] {
     &definitions::COMMON
 }
 
-/// The attribute of this name that belongs to no extension.
-#[must_use]
-pub fn core(name: &str) -> Option<&'static Attribute> {
-    find(user().attributes, name).or_else(|| find(common(), name)).or_else(|| find(group().attributes, name))
+/// The attribute of this name that every resource has.
+pub(super) fn common_attribute(name: &str) -> Option<&'static Attribute> {
+    find(common(), name)
 }
 
-/// The extension with this URN, without regard to case.
+/// The attribute of this name that belongs to no extension; where both types have it, a user's.
+#[must_use]
+pub fn core(name: &str) -> Option<&'static Attribute> {
+    find(user().attributes, name)
+        .or_else(|| common_attribute(name))
+        .or_else(|| find(group().attributes, name))
+        .or_else(|| ResourceType::ALL.into_iter().find_map(|kind| declare::added(kind, name)))
+}
+
+/// The extension with this URN, without regard to case: the enterprise extension, or one that was declared.
 #[must_use]
 pub fn extension(urn: &str) -> Option<&'static Schema> {
-    urn.eq_ignore_ascii_case(ENTERPRISE).then(enterprise)
+    if urn.eq_ignore_ascii_case(ENTERPRISE) { Some(enterprise()) } else { declare::extension(urn) }
+}
+
+/// The type of resource that the extension with this URN extends.
+#[must_use]
+pub fn extended(urn: &str) -> Option<ResourceType> {
+    if urn.eq_ignore_ascii_case(ENTERPRISE) { Some(ResourceType::User) } else { declare::extended(urn) }
 }
 
 /// The URN of this schema in canonical spelling, if it is one of ours.
 #[must_use]
 pub fn known_urn(urn: &str) -> Option<&'static str> {
-    [USER, ENTERPRISE, GROUP].into_iter().find(|known| known.eq_ignore_ascii_case(urn))
+    let known = [USER, ENTERPRISE, GROUP].into_iter().find(|known| known.eq_ignore_ascii_case(urn));
+    known.or_else(|| declare::extension(urn).map(|schema| schema.id))
 }
 
 /// Whether `urn` is the schema of a resource itself rather than of an extension.
 #[must_use]
 pub fn is_core(urn: &str) -> bool {
     urn.eq_ignore_ascii_case(USER) || urn.eq_ignore_ascii_case(GROUP)
+}
+
+/// All attributes that may be named without a URN.
+pub(super) fn plain_names() -> impl Iterator<Item = &'static Attribute> {
+    let declared = ResourceType::ALL.into_iter().flat_map(|kind| additions(kind));
+    user().attributes.iter().chain(common()).chain(group().attributes).chain(enterprise().attributes).chain(declared)
 }
 
 /// The attribute whose name is nearest to a misspelt one, among `candidates`; `None` if none is near.

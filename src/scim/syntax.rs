@@ -244,7 +244,7 @@ impl<'t> Parser<'t> {
     fn compared(&self, path: &AttrPath, scope: Scope, start: usize) -> Step<Option<&'static Attribute>> {
         let attribute = match scope {
             Scope::Resource => path.compared(),
-            Scope::Entry(parent) => parent.and_then(|parent| parent.sub(&path.attribute)),
+            Scope::Entry(parent) => parent.and_then(|parent| parent.part(&path.attribute)).map(|(_, part)| part),
         };
         match attribute {
             Some(complex) if complex.kind == Kind::Complex && self.strict => {
@@ -265,12 +265,17 @@ impl<'t> Parser<'t> {
         let name = self.name()?;
         let mut path = match scope {
             Scope::Entry(parent) => {
-                let known = parent.and_then(|parent| parent.sub(name));
-                let path = AttrPath::core(known.map_or(name, |sub| sub.name));
-                if let (true, Some(parent), None) = (self.strict, parent, known) {
-                    return self.unknown(start, name, parent.name, parent.sub_attributes.iter());
-                }
-                return Ok(path);
+                let known = parent.and_then(|parent| parent.part(name));
+                let path = AttrPath::core(known.map_or(name, |(known, _)| known));
+                return match (known, parent) {
+                    (None, Some(parent)) if self.strict => {
+                        self.unknown(start, name, parent.name, parent.sub_attributes.iter())
+                    }
+                    (Some((_, part)), _) if self.strict && part.returned == Returned::Never => {
+                        self.untold(start, &path.to_string())
+                    }
+                    _ => Ok(path),
+                };
             }
             Scope::Resource => match AttrPath::resolve(name) {
                 Ok(path) => path,
@@ -334,21 +339,25 @@ impl<'t> Parser<'t> {
             return Ok(());
         }
         let Some(attribute) = path.definition().or_else(|| path.plural()) else {
-            let candidates = schema::user().attributes.iter().chain(schema::common());
-            let candidates = candidates.chain(schema::group().attributes).chain(schema::enterprise().attributes);
-            return self.unknown(start, &path.attribute, "resource", candidates);
+            let of_extension = path.schema.as_deref().and_then(schema::extension);
+            return match of_extension {
+                Some(schema) => self.unknown(start, &path.attribute, schema.name, schema.attributes.iter()),
+                None => self.unknown(start, &path.attribute, "resource", schema::plain_names()),
+            };
         };
         if attribute.returned == Returned::Never {
-            // Whoever may not read a value may not guess it either.
-            return self
-                .fail_at(start, format!("{path} is never told and cannot be asked for; filter by something else"));
+            return self.untold(start, &path.to_string());
         }
-        match &path.sub {
-            Some(sub) if attribute.sub(sub).is_none() => {
-                self.unknown(start, sub, attribute.name, attribute.sub_attributes.iter())
-            }
+        match path.sub.as_deref().map(|name| (name, attribute.sub(name))) {
+            Some((name, None)) => self.unknown(start, name, attribute.name, attribute.sub_attributes.iter()),
+            Some((_, Some(sub))) if sub.returned == Returned::Never => self.untold(start, &path.to_string()),
             _ => Ok(()),
         }
+    }
+
+    /// Whoever may not read a value may not guess it either.
+    fn untold<T>(&self, start: usize, path: &str) -> Step<T> {
+        self.fail_at(start, format!("{path} is never told and cannot be asked for; filter by something else"))
     }
 
     fn unknown<T>(

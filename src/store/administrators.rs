@@ -1,4 +1,10 @@
-//! Administrators of a tenant who sign in with a password of the gateway's own (`sign_in = { kind = "local" }`).
+//! Administrators of a tenant: those with a password of the gateway's own, and those whom another system vouches for.
+//!
+//! A vouched-for one is written down when they first sign in, because grants say who approved them; what they may do is what
+//! their source said last. Names of different sources never meet: nobody becomes a local administrator by being called
+//! like one elsewhere.
+
+use std::fmt;
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -7,6 +13,37 @@ use super::{Store, StoreError, end_access, taken};
 use crate::oauth::Role;
 use crate::types::Timestamp;
 
+/// Who vouches for an administrator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The gateway itself: a password whose hash it keeps.
+    Local,
+    /// The tenant's user system, which verified the password.
+    Directory,
+    /// The OpenID provider of this issuer.
+    Oidc(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Directory => f.write_str("directory"),
+            Self::Oidc(issuer) => write!(f, "oidc:{issuer}"),
+        }
+    }
+}
+
+impl Source {
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "local" => Some(Self::Local),
+            "directory" => Some(Self::Directory),
+            other => other.strip_prefix("oidc:").map(|issuer| Self::Oidc(issuer.to_owned())),
+        }
+    }
+}
+
 /// One administrator of one tenant. No `Debug`: it holds a password's hash.
 #[derive(Clone)]
 pub struct Administrator {
@@ -14,11 +51,13 @@ pub struct Administrator {
     pub id: i64,
     /// The tenant.
     pub tenant: String,
-    /// The name they sign in with, as it was given; compared without case.
+    /// Who vouches for them.
+    pub source: Source,
+    /// The name they sign in with, as it was given, or the one their provider calls them by.
     pub username: String,
     /// What they may do.
     pub role: Role,
-    /// The password's hash in PHC form ([`crate::oauth::password`]).
+    /// The password's hash in PHC form ([`crate::oauth::password`]); empty, which fits no password, for one who is not local.
     pub password_hash: String,
     /// Whether signing in is barred.
     pub disabled: bool,
@@ -27,14 +66,14 @@ pub struct Administrator {
 }
 
 impl Store {
-    /// The administrator of `tenant` by the name they sign in with, whatever its case.
+    /// The local administrator of `tenant` by the name they sign in with, whatever its case.
     ///
     /// # Errors
     /// When the state is not available.
     pub async fn administrator(&self, tenant: &str, username: &str) -> Result<Option<Administrator>, StoreError> {
         sqlx::query(
-            "SELECT id, tenant, username, role, password_hash, disabled, created FROM administrators
-             WHERE tenant = $1 AND username_key = $2",
+            "SELECT id, tenant, source, username, role, password_hash, disabled, created FROM administrators
+             WHERE tenant = $1 AND source = 'local' AND username_key = $2",
         )
         .bind(tenant)
         .bind(username_key(username))
@@ -50,7 +89,7 @@ impl Store {
     /// When the state is not available.
     pub async fn administrator_by_id(&self, tenant: &str, id: i64) -> Result<Option<Administrator>, StoreError> {
         sqlx::query(
-            "SELECT id, tenant, username, role, password_hash, disabled, created FROM administrators
+            "SELECT id, tenant, source, username, role, password_hash, disabled, created FROM administrators
              WHERE tenant = $1 AND id = $2",
         )
         .bind(tenant)
@@ -61,14 +100,14 @@ impl Store {
         .transpose()
     }
 
-    /// Every administrator of `tenant`, by name.
+    /// Every administrator of `tenant`, of whatever source, by name.
     ///
     /// # Errors
     /// When the state is not available.
     pub async fn administrators(&self, tenant: &str) -> Result<Vec<Administrator>, StoreError> {
         sqlx::query(
-            "SELECT id, tenant, username, role, password_hash, disabled, created FROM administrators
-             WHERE tenant = $1 ORDER BY username_key",
+            "SELECT id, tenant, source, username, role, password_hash, disabled, created FROM administrators
+             WHERE tenant = $1 ORDER BY LOWER(username), id",
         )
         .bind(tenant)
         .fetch_all(self.reader())
@@ -78,7 +117,7 @@ impl Store {
         .collect()
     }
 
-    /// Adds an administrator with the hash of their password; gives their number.
+    /// Adds a local administrator with the hash of their password; gives their number.
     ///
     /// # Errors
     /// `Exists` when the tenant has one of that name.
@@ -104,12 +143,58 @@ impl Store {
         .map_err(|error| taken(error, "an administrator of that name"))
     }
 
-    /// Gives an administrator a new password; ends their sessions and the grants they approved. False: there is none of that number.
+    /// The administrator whom `source` knows by `subject`, with the name and role it gave just now; written down if they are new.
+    /// With another role than before, cached verdicts about the access they approved are void.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn vouched_administrator(
+        &self,
+        tenant: &str,
+        source: &Source,
+        subject: &str,
+        username: &str,
+        role: Role,
+    ) -> Result<Administrator, StoreError> {
+        let mut transaction = self.begin().await?;
+        let before: Option<String> = sqlx::query_scalar(
+            "SELECT role FROM administrators WHERE tenant = $1 AND source = $2 AND username_key = $3",
+        )
+        .bind(tenant)
+        .bind(source.to_string())
+        .bind(subject)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let row = sqlx::query(
+            "INSERT INTO administrators (tenant, source, username, username_key, role, password_hash, created)
+             VALUES ($1, $2, $3, $4, $5, '', $6)
+             ON CONFLICT (tenant, source, username_key) DO UPDATE SET username = excluded.username, role = excluded.role
+             RETURNING id, tenant, source, username, role, password_hash, disabled, created",
+        )
+        .bind(tenant)
+        .bind(source.to_string())
+        .bind(username)
+        .bind(subject)
+        .bind(role.as_str())
+        .bind(self.clock().now().millis())
+        .fetch_one(&mut *transaction)
+        .await?;
+        let administrator = read(&row)?;
+        if before.is_some_and(|before| before != role.as_str()) {
+            end_access(&mut transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(administrator)
+    }
+
+    /// Gives a local administrator a new password; ends their sessions and the grants they approved. False: there is none of that number.
     ///
     /// # Errors
     /// When the state is not available.
     pub async fn set_password(&self, tenant: &str, id: i64, password_hash: &str) -> Result<bool, StoreError> {
-        let update = sqlx::query("UPDATE administrators SET password_hash = $3 WHERE tenant = $1 AND id = $2");
+        let update = sqlx::query(
+            "UPDATE administrators SET password_hash = $3 WHERE tenant = $1 AND id = $2 AND source = 'local'",
+        );
         self.change(tenant, id, update.bind(tenant).bind(id).bind(password_hash)).await
     }
 
@@ -120,6 +205,28 @@ impl Store {
     pub async fn disable_administrator(&self, tenant: &str, id: i64) -> Result<bool, StoreError> {
         let update = sqlx::query("UPDATE administrators SET disabled = 1 WHERE tenant = $1 AND id = $2");
         self.change(tenant, id, update.bind(tenant).bind(id)).await
+    }
+
+    /// Lets an administrator sign in again; what they had approved before stays ended. False: there is none of that number.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn enable_administrator(&self, tenant: &str, id: i64) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE administrators SET disabled = 0 WHERE tenant = $1 AND id = $2")
+            .bind(tenant)
+            .bind(id)
+            .execute(self.writer())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Forgets an administrator; ends their sessions and the grants they approved. False: there is none of that number.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn remove_administrator(&self, tenant: &str, id: i64) -> Result<bool, StoreError> {
+        let removal = sqlx::query("DELETE FROM administrators WHERE tenant = $1 AND id = $2");
+        self.change(tenant, id, removal.bind(tenant).bind(id)).await
     }
 
     /// Carries out an `update` of the administrator and ends their access, both or neither.
@@ -172,11 +279,12 @@ fn read(row: &SqliteRow) -> Result<Administrator, StoreError> {
     Ok(Administrator {
         id: row.try_get(0)?,
         tenant: row.try_get(1)?,
-        username: row.try_get(2)?,
-        role: row.try_get::<&str, _>(3)?.parse().map_err(|_| StoreError::Corrupt("an administrator's role"))?,
-        password_hash: row.try_get(4)?,
-        disabled: row.try_get(5)?,
-        created: Timestamp::from_millis(row.try_get(6)?),
+        source: Source::read(row.try_get(2)?).ok_or(StoreError::Corrupt("an administrator's source"))?,
+        username: row.try_get(3)?,
+        role: row.try_get::<&str, _>(4)?.parse().map_err(|_| StoreError::Corrupt("an administrator's role"))?,
+        password_hash: row.try_get(5)?,
+        disabled: row.try_get(6)?,
+        created: Timestamp::from_millis(row.try_get(7)?),
     })
 }
 
@@ -238,6 +346,66 @@ mod tests {
                 assert!(!store.disable_administrator(tenant, id).await.unwrap());
             }
             assert_eq!(store.generation().await.unwrap(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_vouched_for_is_known_by_source_and_subject_and_has_no_password() {
+        for store in stores().await.each {
+            let local = store.add_administrator("acme", "ada", Role::Viewer, "$").await.unwrap();
+            let issuer = Source::Oidc("https://id.example".into());
+            let vouch = async |source: &Source, subject, name, role| {
+                store.vouched_administrator("acme", source, subject, name, role).await.unwrap()
+            };
+            let ada = vouch(&issuer, "ada", "ada", Role::SuperUser).await;
+            assert_ne!(ada.id, local);
+            assert_eq!(
+                (ada.source.clone(), ada.role, ada.password_hash.as_str()),
+                (issuer.clone(), Role::SuperUser, "")
+            );
+            assert_eq!(store.administrator("acme", "ada").await.unwrap().unwrap().id, local, "names do not meet");
+            for (source, subject) in [
+                (Source::Directory, "ada"),
+                (Source::Oidc("https://other.example".into()), "ada"),
+                (issuer.clone(), "Ada"),
+            ] {
+                assert_ne!(vouch(&source, subject, "ada", Role::SuperUser).await.id, ada.id, "{source} {subject}");
+            }
+            // The same person under a new name and role.
+            let before = store.generation().await.unwrap();
+            let again = vouch(&issuer, "ada", "Ada L.", Role::SuperUser).await;
+            assert_eq!((again.id, again.username.as_str()), (ada.id, "Ada L."));
+            assert_eq!(store.generation().await.unwrap(), before);
+            assert_eq!(vouch(&issuer, "ada", "Ada L.", Role::Viewer).await.role, Role::Viewer);
+            assert_eq!(store.generation().await.unwrap(), before + 1, "cached verdicts hold the role");
+            assert!(!store.set_password("acme", ada.id, "$").await.unwrap(), "there is none to change");
+            // Barred here, whatever the source says.
+            assert!(store.disable_administrator("acme", ada.id).await.unwrap());
+            assert!(vouch(&issuer, "ada", "Ada L.", Role::SuperUser).await.disabled);
+        }
+    }
+
+    #[tokio::test]
+    async fn removing_ends_access_and_enabling_gives_none_back() {
+        for store in stores().await.each {
+            let id = store.add_administrator("acme", "a", Role::SuperUser, "$").await.unwrap();
+            give_access(&store, "acme", id, "c1").await;
+            assert!(store.disable_administrator("acme", id).await.unwrap());
+            assert!(store.enable_administrator("acme", id).await.unwrap());
+            assert!(!store.administrator("acme", "a").await.unwrap().unwrap().disabled);
+            assert_eq!(access(&store, "acme").await, (0, 0, 0));
+            give_access(&store, "acme", id, "c1").await;
+            assert!(!store.remove_administrator("other", id).await.unwrap());
+            assert_eq!(access(&store, "acme").await, (1, 1, 1));
+            let before = store.generation().await.unwrap();
+            assert!(store.remove_administrator("acme", id).await.unwrap());
+            assert_eq!((access(&store, "acme").await, store.generation().await.unwrap()), ((0, 0, 0), before + 1));
+            assert!(store.administrator("acme", "a").await.unwrap().is_none());
+            assert!(!store.enable_administrator("acme", id).await.unwrap());
+            assert!(
+                store.add_administrator("acme", "a", Role::Viewer, "$").await.unwrap() > id,
+                "numbers are not used again"
+            );
         }
     }
 }

@@ -4,8 +4,17 @@ use sqlx::Row as _;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{Sqlite, Transaction};
 
-use super::{Store, StoreError, digest, end_access, taken};
+use super::{Store, StoreError, digest, doors, end_access, taken};
+use crate::oauth::Doors;
+use crate::oauth::expiry::Life;
 use crate::types::{Digest, Timestamp};
+
+/// The columns of a client, in the order that `read` takes them.
+macro_rules! select_clients {
+    ($rest:literal) => {
+        concat!("SELECT id, tenant, name, redirect_uris, scopes, public, disabled, created, doors FROM clients ", $rest)
+    };
+}
 
 /// A client registered with one tenant.
 #[derive(Clone)]
@@ -24,10 +33,19 @@ pub struct Client {
     pub secrets: Vec<ClientSecret>,
     /// Whether it cannot keep a secret (RFC 6749 §2.1): PKCE must stand in.
     pub public: bool,
+    /// The doors that are open to it.
+    pub doors: Doors,
     /// Whether it is barred.
     pub disabled: bool,
     /// When it was added.
     pub created: Timestamp,
+}
+
+impl Client {
+    /// The dates of its secrets.
+    pub fn lives(&self) -> Vec<Life> {
+        self.secrets.iter().map(|secret| Life { expires: secret.expires, last_used: secret.last_used }).collect()
+    }
 }
 
 /// What is kept of a client's secret.
@@ -41,6 +59,26 @@ pub struct ClientSecret {
     pub created: Timestamp,
     /// When it stops being good, if ever.
     pub expires: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used: Option<Timestamp>,
+}
+
+impl ClientSecret {
+    /// Whether it is good at `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// What becomes of a client's other secrets when it gets a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// They stay good.
+    Stay,
+    /// They end in the same moment.
+    End,
+    /// They end then, unless before.
+    EndAt(Timestamp),
 }
 
 impl Store {
@@ -49,18 +87,14 @@ impl Store {
     /// # Errors
     /// When the state is not available.
     pub async fn client(&self, tenant: &str, id: &str) -> Result<Option<Client>, StoreError> {
-        let row = sqlx::query(
-            "SELECT id, tenant, name, redirect_uris, scopes, public, disabled, created FROM clients
-             WHERE tenant = $1 AND id = $2",
-        )
-        .bind(tenant)
-        .bind(id)
-        .fetch_optional(self.reader())
-        .await?;
-        match row {
-            Some(row) => Ok(Some(with_secrets(self.reader(), &row).await?)),
-            None => Ok(None),
-        }
+        let row = sqlx::query(select_clients!("WHERE tenant = $1 AND id = $2"))
+            .bind(tenant)
+            .bind(id)
+            .fetch_optional(self.reader())
+            .await?;
+        // Asked for in any case: an unknown client takes as long as one that is known.
+        let secrets = secrets(self.reader(), tenant, id).await?;
+        row.map(|row| read(&row, &secrets)).transpose()
     }
 
     /// Every client of `tenant`, oldest first.
@@ -68,16 +102,13 @@ impl Store {
     /// # Errors
     /// When the state is not available.
     pub async fn clients(&self, tenant: &str) -> Result<Vec<Client>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT id, tenant, name, redirect_uris, scopes, public, disabled, created FROM clients
-             WHERE tenant = $1 ORDER BY created, id",
-        )
-        .bind(tenant)
-        .fetch_all(self.reader())
-        .await?;
+        let rows = sqlx::query(select_clients!("WHERE tenant = $1 ORDER BY created, id"))
+            .bind(tenant)
+            .fetch_all(self.reader())
+            .await?;
         let mut clients = Vec::with_capacity(rows.len());
         for row in &rows {
-            clients.push(with_secrets(self.reader(), row).await?);
+            clients.push(read(row, &secrets(self.reader(), tenant, row.try_get(0)?).await?)?);
         }
         Ok(clients)
     }
@@ -89,8 +120,8 @@ impl Store {
     pub async fn add_client(&self, client: &Client) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         sqlx::query(
-            "INSERT INTO clients (tenant, id, name, redirect_uris, scopes, public, disabled, created)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO clients (tenant, id, name, redirect_uris, scopes, public, disabled, created, doors)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(&client.tenant)
         .bind(&client.id)
@@ -100,6 +131,7 @@ impl Store {
         .bind(client.public)
         .bind(client.disabled)
         .bind(client.created.millis())
+        .bind(doors::names(client.doors))
         .execute(&mut *transaction)
         .await
         .map_err(|error| taken(error, "a client of that id"))?;
@@ -121,6 +153,20 @@ impl Store {
         secret: &ClientSecret,
         replace: bool,
     ) -> Result<(), StoreError> {
+        self.give_client_secret(tenant, id, secret, if replace { Others::End } else { Others::Stay }).await
+    }
+
+    /// Gives a client one more secret, and says what becomes of the others.
+    ///
+    /// # Errors
+    /// `Missing` when the tenant has no such client.
+    pub async fn give_client_secret(
+        &self,
+        tenant: &str,
+        id: &str,
+        secret: &ClientSecret,
+        others: Others,
+    ) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
         let client: Option<i64> = sqlx::query_scalar("SELECT 1 FROM clients WHERE tenant = $1 AND id = $2")
             .bind(tenant)
@@ -130,8 +176,23 @@ impl Store {
         if client.is_none() {
             return Err(StoreError::Missing("client of that id"));
         }
-        if replace {
-            delete_secrets(&mut transaction, tenant, id, i64::MAX).await?;
+        match others {
+            Others::Stay => {}
+            Others::End => _ = delete_secrets(&mut transaction, tenant, id, i64::MAX).await?,
+            Others::EndAt(end) => {
+                let changed = sqlx::query(
+                    "UPDATE client_secrets SET expires = $3
+                     WHERE tenant = $1 AND client_id = $2 AND (expires IS NULL OR expires > $3)",
+                )
+                .bind(tenant)
+                .bind(id)
+                .bind(end.millis())
+                .execute(&mut *transaction)
+                .await?;
+                if changed.rows_affected() > 0 {
+                    end_access(&mut transaction).await?;
+                }
+            }
         }
         insert_secret(&mut transaction, tenant, id, secret).await?;
         transaction.commit().await?;
@@ -153,6 +214,39 @@ impl Store {
         let ended = delete_secrets(&mut transaction, tenant, id, newest.unwrap_or_default()).await?;
         transaction.commit().await?;
         Ok(ended)
+    }
+
+    /// Ends the client's secret of that public prefix. False: it has none.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn end_client_secret(&self, tenant: &str, id: &str, prefix: &str) -> Result<bool, StoreError> {
+        let mut transaction = self.begin().await?;
+        let removed = sqlx::query("DELETE FROM client_secrets WHERE tenant = $1 AND client_id = $2 AND prefix = $3")
+            .bind(tenant)
+            .bind(id)
+            .bind(prefix)
+            .execute(&mut *transaction)
+            .await?;
+        if removed.rows_affected() == 0 {
+            return Ok(false);
+        }
+        end_access(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Lets a barred client in again; the access it had does not come back. False: there is none of that id.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn enable_client(&self, tenant: &str, id: &str) -> Result<bool, StoreError> {
+        let changed = sqlx::query("UPDATE clients SET disabled = 0 WHERE tenant = $1 AND id = $2")
+            .bind(tenant)
+            .bind(id)
+            .execute(self.writer())
+            .await?;
+        Ok(changed.rows_affected() > 0)
     }
 
     /// Bars a client and revokes its grants. False: there is none of that id.
@@ -189,6 +283,11 @@ impl Store {
         if removed.rows_affected() == 0 {
             return Ok(false);
         }
+        sqlx::query("DELETE FROM door_uses WHERE tenant = $1 AND client_id = $2")
+            .bind(tenant)
+            .bind(id)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -212,6 +311,27 @@ impl Store {
             .await?;
         end_access(transaction).await
     }
+}
+
+/// Writes down that a secret was used `at`, unless it was noted to be used later.
+pub(super) async fn touch_secret(
+    transaction: &mut Transaction<'_, Sqlite>,
+    tenant: &str,
+    id: &str,
+    digest: &Digest,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE client_secrets SET last_used = $4
+         WHERE tenant = $1 AND client_id = $2 AND digest = $3 AND (last_used IS NULL OR last_used < $4)",
+    )
+    .bind(tenant)
+    .bind(id)
+    .bind(digest.as_slice())
+    .bind(at.millis())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 async fn insert_secret(
@@ -255,35 +375,41 @@ async fn delete_secrets(
     Ok(removed)
 }
 
-async fn with_secrets(reader: &SqlitePool, row: &SqliteRow) -> Result<Client, StoreError> {
-    let mut client = Client {
+/// A client out of a row, with the rows of its secrets.
+fn read(row: &SqliteRow, secrets: &[SqliteRow]) -> Result<Client, StoreError> {
+    let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+    let secret = |row: &SqliteRow| {
+        Ok(ClientSecret {
+            digest: digest(row.try_get(0)?)?,
+            prefix: row.try_get(1)?,
+            created: Timestamp::from_millis(row.try_get(2)?),
+            expires: time(row.try_get(3)?),
+            last_used: time(row.try_get(4)?),
+        })
+    };
+    Ok(Client {
         id: row.try_get(0)?,
         tenant: row.try_get(1)?,
         name: row.try_get(2)?,
         redirect_uris: parse_list(row.try_get(3)?)?,
         scopes: parse_list(row.try_get(4)?)?,
-        secrets: Vec::new(),
+        secrets: secrets.iter().map(secret).collect::<Result<_, StoreError>>()?,
         public: row.try_get(5)?,
         disabled: row.try_get(6)?,
         created: Timestamp::from_millis(row.try_get(7)?),
-    };
-    let secrets = sqlx::query(
-        "SELECT digest, prefix, created, expires FROM client_secrets
+        doors: doors::parse(row.try_get(8)?)?,
+    })
+}
+
+async fn secrets(reader: &SqlitePool, tenant: &str, id: &str) -> Result<Vec<SqliteRow>, StoreError> {
+    Ok(sqlx::query(
+        "SELECT digest, prefix, created, expires, last_used FROM client_secrets
          WHERE tenant = $1 AND client_id = $2 ORDER BY created, digest",
     )
-    .bind(&client.tenant)
-    .bind(&client.id)
+    .bind(tenant)
+    .bind(id)
     .fetch_all(reader)
-    .await?;
-    for secret in &secrets {
-        client.secrets.push(ClientSecret {
-            digest: digest(secret.try_get(0)?)?,
-            prefix: secret.try_get(1)?,
-            created: Timestamp::from_millis(secret.try_get(2)?),
-            expires: secret.try_get::<Option<i64>, _>(3)?.map(Timestamp::from_millis),
-        });
-    }
-    Ok(client)
+    .await?)
 }
 
 /// A list as it rests in a column.
@@ -312,6 +438,7 @@ mod tests {
             scopes: vec!["scim.read".to_owned()],
             secrets: vec![secret("first", 1)],
             public: false,
+            doors: Doors::CONFIDENTIAL,
             disabled: false,
             created: Timestamp::from_seconds(5),
         }
@@ -323,6 +450,7 @@ mod tests {
             prefix: format!("pcx_{text}"),
             created: Timestamp::from_seconds(created),
             expires: None,
+            last_used: None,
         }
     }
 
@@ -365,6 +493,43 @@ mod tests {
             assert_eq!(store.generation().await.unwrap(), 2);
             let missing = store.add_client_secret("other", "c1", &secret("x", 1), true).await;
             assert!(matches!(missing, Err(StoreError::Missing(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_ends_by_its_name_or_after_a_while() {
+        for store in stores().await.each {
+            store.add_client(&client("acme", "c1")).await.unwrap();
+            let end = Timestamp::from_seconds(100);
+            store.give_client_secret("acme", "c1", &secret("second", 2), Others::EndAt(end)).await.unwrap();
+            let found = store.client("acme", "c1").await.unwrap().unwrap();
+            assert_eq!(found.secrets.iter().map(|secret| secret.expires).collect::<Vec<_>>(), [Some(end), None]);
+            assert!(found.secrets[0].is_live(Timestamp::from_seconds(99)) && !found.secrets[0].is_live(end));
+            assert_eq!(store.generation().await.unwrap(), 1);
+
+            store.touch_client_secret("acme", "c1", Digest::of(b"second"), end);
+            store.flush_audit().await;
+            assert_eq!(store.client("acme", "c1").await.unwrap().unwrap().secrets[1].last_used, Some(end));
+            assert!(!store.end_client_secret("acme", "c1", "pcx_other").await.unwrap());
+            assert!(!store.end_client_secret("other", "c1", "pcx_first").await.unwrap());
+            assert!(store.end_client_secret("acme", "c1", "pcx_first").await.unwrap());
+            assert_eq!(prefixes(&store.client("acme", "c1").await.unwrap().unwrap()), ["pcx_second"]);
+            assert_eq!(store.generation().await.unwrap(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn doors_open_and_close_and_a_client_comes_back() {
+        for store in stores().await.each {
+            store.add_client(&client("acme", "c1")).await.unwrap();
+            let doors = Doors::PUBLIC.with(crate::oauth::Door::Federation);
+            assert!(!store.set_doors("other", "c1", doors).await.unwrap());
+            assert!(store.set_doors("acme", "c1", doors).await.unwrap());
+            assert_eq!(store.client("acme", "c1").await.unwrap().unwrap().doors, doors);
+            assert_eq!(store.generation().await.unwrap(), 1);
+            store.disable_client("acme", "c1").await.unwrap();
+            assert!(store.enable_client("acme", "c1").await.unwrap() && !store.enable_client("x", "c1").await.unwrap());
+            assert!(!store.client("acme", "c1").await.unwrap().unwrap().disabled);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Grants and their generations of tokens. What a refresh token is worth is judged by [`crate::oauth::refresh`]; here the judgement
 //! and what follows from it are one transaction.
 
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Row as _, Sqlite, Transaction};
 
 use super::generations::{confirm, forget_old, insert, read, read_scopes, set_access};
@@ -32,12 +34,14 @@ pub struct Held {
     pub grant: i64,
     /// What was granted at first; a refresh may ask for less, never for more.
     pub granted: Scopes,
+    /// When it was granted.
+    pub since: Timestamp,
     /// The generation the token belongs to.
     pub presented: Generation,
     /// The grant's newest generation.
     pub current: Generation,
-    /// The newest access token.
-    pub access: Span,
+    /// The access token of the generation after the presented one, if there is one.
+    pub access: Option<Span>,
 }
 
 /// What is to follow.
@@ -51,7 +55,7 @@ pub enum Turn {
         /// What its access token may be used for.
         scopes: Scopes,
     },
-    /// The newest generation again; with `renewed`, its access token for another while.
+    /// The generation after the presented one again; with `renewed`, its access token for another while.
     Repeat {
         /// The access token's new life, when the old one is over.
         renewed: Option<Span>,
@@ -107,6 +111,8 @@ pub struct Owner {
     pub client_id: String,
     /// When the token came to be.
     pub issued: Timestamp,
+    /// When the grant was made.
+    pub granted: Timestamp,
     /// What it may be used for.
     pub scopes: Scopes,
     /// Whether a refresh has made a newer one and that one has been used, or the grant has ended.
@@ -131,31 +137,11 @@ impl Store {
     {
         let now = self.clock().now();
         let mut transaction = self.begin().await?;
-        let row = sqlx::query(
-            "SELECT g.id, g.administrator_id, g.scopes, p.number, p.issued, p.confirmed,
-                    c.number, c.issued, c.confirmed, c.access_from, c.access_until, c.scopes
-             FROM generations p JOIN grants g ON g.id = p.grant_id JOIN generations c ON c.grant_id = g.id
-             WHERE p.refresh = $1 AND g.tenant = $2 AND g.client_id = $3 AND g.revoked_at IS NULL
-             ORDER BY c.number DESC LIMIT 1",
-        )
-        .bind(digest.as_slice())
-        .bind(tenant)
-        .bind(client_id)
-        .fetch_optional(&mut *transaction)
-        .await?;
+        let row = held(tenant, client_id, digest).fetch_optional(&mut *transaction).await?;
         let Some(row) = row else { return Ok(Refreshed::Unknown) };
-        let (grant, administrator): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        let held = Held {
-            grant,
-            granted: read_scopes(row.try_get(2)?)?,
-            presented: read(&row, 3)?,
-            current: read(&row, 6)?,
-            access: Span {
-                from: Timestamp::from_millis(row.try_get(9)?),
-                until: Timestamp::from_millis(row.try_get(10)?),
-            },
-        };
-        let scopes = read_scopes(row.try_get(11)?)?;
+        let administrator: Option<i64> = row.try_get(1)?;
+        let (held, scopes) = read_held(&row)?;
+        let grant = held.grant;
         let turn = match decide(&held) {
             Ok(turn) => turn,
             Err(error) => return Ok(Refreshed::Refused(error)),
@@ -170,10 +156,14 @@ impl Store {
                 Refreshed::Given { grant, number: number + 1, administrator, scopes, access }
             }
             Turn::Repeat { renewed } => {
+                let number = held.presented.number + 1;
                 if let Some(access) = renewed {
                     set_access(&mut transaction, grant, number, access).await?;
                 }
-                let access = renewed.unwrap_or(held.access);
+                // Nothing is after the newest: to repeat it is a mistake of whoever decided.
+                let (Some(access), Some(scopes)) = (renewed.or(held.access), scopes) else {
+                    return Err(StoreError::Corrupt("a grant without the generation to repeat"));
+                };
                 Refreshed::Given { grant, number, administrator, scopes, access }
             }
             Turn::End => {
@@ -184,6 +174,15 @@ impl Store {
         };
         transaction.commit().await?;
         Ok(given)
+    }
+
+    /// What [`Store::refresh`] would give `decide`, read beforehand and without waiting for anybody's write.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn held(&self, tenant: &str, client_id: &str, digest: &Digest) -> Result<Option<Held>, StoreError> {
+        let row = held(tenant, client_id, digest).fetch_optional(self.reader()).await?;
+        row.map(|row| read_held(&row).map(|(held, _)| held)).transpose()
     }
 
     /// What stands behind token `number` of `grant`; `None` if the grant, its client or its administrator may no longer act.
@@ -237,7 +236,7 @@ impl Store {
     /// When the state is not available.
     pub async fn refresh_token_owner(&self, tenant: &str, digest: &Digest) -> Result<Option<Owner>, StoreError> {
         let row = sqlx::query(
-            "SELECT g.id, n.number, g.client_id, n.issued, n.scopes,
+            "SELECT g.id, n.number, g.client_id, n.issued, n.scopes, g.created,
                     g.revoked_at IS NOT NULL OR EXISTS (
                         SELECT 1 FROM generations m WHERE m.grant_id = g.id AND
                         (m.number > n.number + 1 OR (m.number = n.number + 1 AND (m.confirmed IS NOT NULL OR m.issued <= $3))))
@@ -255,7 +254,8 @@ impl Store {
             client_id: row.try_get(2)?,
             issued: Timestamp::from_millis(row.try_get(3)?),
             scopes: read_scopes(row.try_get(4)?)?,
-            spent: row.try_get(5)?,
+            granted: Timestamp::from_millis(row.try_get(5)?),
+            spent: row.try_get(6)?,
         }))
     }
 
@@ -317,6 +317,34 @@ impl Store {
     }
 }
 
+/// The refresh token of that digest, the newest generation of its grant, and the one after the token's own.
+const HELD: &str = "SELECT g.id, g.administrator_id, g.scopes, g.created, p.number, p.issued, p.confirmed,
+            c.number, c.issued, c.confirmed, n.access_from, n.access_until, n.scopes
+     FROM generations p JOIN grants g ON g.id = p.grant_id JOIN generations c ON c.grant_id = g.id
+     LEFT JOIN generations n ON n.grant_id = g.id AND n.number = p.number + 1
+     WHERE p.refresh = $1 AND g.tenant = $2 AND g.client_id = $3 AND g.revoked_at IS NULL
+     ORDER BY c.number DESC LIMIT 1";
+
+fn held<'a>(tenant: &'a str, client_id: &'a str, digest: &'a Digest) -> Query<'a, Sqlite, SqliteArguments> {
+    sqlx::query(HELD).bind(digest.as_slice()).bind(tenant).bind(client_id)
+}
+
+/// And the scopes of the generation after the presented one.
+fn read_held(row: &SqliteRow) -> Result<(Held, Option<Scopes>), StoreError> {
+    let time = |millis: Option<i64>| millis.map(Timestamp::from_millis);
+    let (from, until) = (time(row.try_get(10)?), time(row.try_get(11)?));
+    let held = Held {
+        grant: row.try_get(0)?,
+        granted: read_scopes(row.try_get(2)?)?,
+        since: Timestamp::from_millis(row.try_get(3)?),
+        presented: read(row, 4)?,
+        current: read(row, 7)?,
+        access: from.zip(until).map(|(from, until)| Span { from, until }),
+    };
+    let scopes = row.try_get::<Option<&str>, _>(12)?.map(read_scopes).transpose()?;
+    Ok((held, scopes))
+}
+
 /// Ends a grant; false if it had ended already. The caller moves the generation.
 pub(super) async fn revoke(
     transaction: &mut Transaction<'static, Sqlite>,
@@ -352,6 +380,7 @@ mod tests {
             scopes: vec![],
             secrets: vec![],
             public: false,
+            doors: crate::oauth::Doors::CONFIDENTIAL,
             disabled: false,
             created: Timestamp::from_seconds(0),
         };
@@ -412,6 +441,15 @@ mod tests {
                 .await
                 .unwrap();
             assert!(matches!(repeated, Refreshed::Given { number: 1, access, .. } if access == span(99)));
+            let held = store.held("acme", "c", &first).await.unwrap().unwrap();
+            assert_eq!((held.current.number, held.access, held.since), (1, Some(span(99)), store.clock().now()));
+            assert!(store.held("acme", "other", &first).await.unwrap().is_none());
+            // Another was quicker and has refreshed with the result: what comes after the presented one is given all the same.
+            let third = Digest::of(b"3");
+            let on = Turn::Rotate { refresh: third, access: span(100), scopes: Scopes::ALL };
+            store.refresh::<()>("acme", "c", &second, |_| Ok(on)).await.unwrap();
+            let late = store.refresh::<()>("acme", "c", &first, |_| Ok(Turn::Repeat { renewed: None })).await.unwrap();
+            assert!(matches!(late, Refreshed::Given { number: 1, access, .. } if access == span(99)));
             store.confirm(grant, 1).await.unwrap();
             assert!(!store.access("acme", grant, 1).await.unwrap().unwrap().unconfirmed);
             let owner = store.refresh_token_owner("acme", &first).await.unwrap().unwrap();
@@ -421,7 +459,7 @@ mod tests {
             assert!(store.end_grant("acme", grant).await.unwrap() && !store.end_grant("acme", grant).await.unwrap());
             assert_eq!(store.generation().await.unwrap(), before + 1);
             assert_eq!(store.access("acme", grant, 1).await.unwrap(), None);
-            let gone = store.refresh::<()>("acme", "c", &second, |_| Ok(Turn::End)).await.unwrap();
+            let gone = store.refresh::<()>("acme", "c", &third, |_| Ok(Turn::End)).await.unwrap();
             assert!(matches!(gone, Refreshed::Unknown));
         }
     }

@@ -15,6 +15,7 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use super::{Store, StoreError};
+use crate::types::Timestamp;
 
 /// How long a cached link may stand in for the row.
 const FRESH: Duration = Duration::from_secs(30);
@@ -179,6 +180,21 @@ impl Store {
         .collect()
     }
 
+    /// Since when the person with `key` is managed: from the write that made the link so to the one that ends it. `None` for
+    /// those who are not, and for links older than this knowledge.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn managed_since(&self, tenant: &str, key: &str) -> Result<Option<Timestamp>, StoreError> {
+        let since: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT managed_since FROM links WHERE tenant = $1 AND key = $2")
+                .bind(tenant)
+                .bind(key)
+                .fetch_optional(self.reader())
+                .await?;
+        Ok(since.flatten().map(Timestamp::from_millis))
+    }
+
     /// Writes a link, in place of the one of the same key. Carried to its end even if the caller goes away meanwhile.
     ///
     /// # Errors
@@ -189,15 +205,19 @@ impl Store {
             let key = link.key.clone();
             let change = async {
                 sqlx::query(
-                    "INSERT INTO links (tenant, key, state, external_id, asserted) VALUES ($1, $2, $3, $4, $5)
+                    "INSERT INTO links (tenant, key, state, external_id, asserted, managed_since)
+                     VALUES ($1, $2, $3, $4, $5, $6)
                      ON CONFLICT (tenant, key) DO UPDATE SET state = excluded.state,
-                         external_id = excluded.external_id, asserted = excluded.asserted",
+                         external_id = excluded.external_id, asserted = excluded.asserted,
+                         managed_since = CASE WHEN links.state = excluded.state THEN links.managed_since
+                                              ELSE excluded.managed_since END",
                 )
                 .bind(&tenant)
                 .bind(&link.key)
                 .bind(link.state.as_str())
                 .bind(&link.external_id)
                 .bind(serde_json::to_string(&link.asserted).map_err(|_| StoreError::Corrupt("a link"))?)
+                .bind((link.state == LinkState::Managed).then(|| store.clock.now().millis()))
                 .execute(store.writer())
                 .await?;
                 Ok(Some(link))
@@ -316,6 +336,24 @@ mod tests {
             store.links.0.invalidate_all();
             assert_eq!(store.link("acme", "7").await.unwrap(), None);
             store.remove_link("acme", "7").await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn managed_is_since_the_link_became_so() {
+        for store in stores().await.each {
+            let since = async |key: &str| store.managed_since("acme", key).await.unwrap();
+            assert_eq!(since("7").await, None, "no link");
+            let put = async |state| store.put_link("acme", &link("7", state, None)).await.unwrap();
+            put(LinkState::Managed).await;
+            let first = since("7").await.expect("a time");
+            store.clock.advance(Duration::from_mins(1));
+            put(LinkState::Managed).await;
+            assert_eq!(since("7").await, Some(first), "a change does not begin it anew");
+            put(LinkState::Unlinked).await;
+            assert_eq!(since("7").await, None);
+            put(LinkState::Managed).await;
+            assert!(since("7").await.is_some_and(|again| again.since(first) == Duration::from_mins(1)));
         }
     }
 

@@ -1,9 +1,9 @@
 //! The gateway's own state in SQLite through sqlx: administrators, clients, grants, tokens, links, the journal, the audit trail.
 //!
 //! One writer connection and a few readers over a WAL; statements are plain text with `$1` parameters, one file a subject, each
-//! run by a test in memory and in a file. Only hashes of secrets rest here. Whatever ends somebody's access moves the
-//! [generation](Store::generation) in the same transaction, so that a running gateway sees what another process did.
-//! Nothing here knows HTTP, dialects or what a grant means.
+//! run by a test in memory and in a file. Of secrets only hashes rest here, or what is sealed under a master key (`vault`).
+//! Whatever ends somebody's access moves the [generation](Store::generation) in the same transaction, so that a running
+//! gateway sees what another process did. Nothing here knows HTTP, dialects or what a grant means.
 //!
 //! To add a table: a new file in `migrations/`, a line in `open::MIGRATIONS`, a file here with its statements.
 
@@ -11,30 +11,40 @@ mod administrators;
 mod audit;
 mod clients;
 mod codes;
+mod doors;
 mod generations;
 mod grants;
 mod journal;
 mod keys;
 mod links;
 mod open;
+mod overview;
+#[cfg(test)]
+mod plans;
 mod scribe;
 mod secret_tokens;
 mod sessions;
+mod sign_ins;
+mod vault;
 
-pub use administrators::Administrator;
+pub use administrators::{Administrator, Source};
 pub use audit::AuditRecord;
-pub use clients::{Client, ClientSecret};
+pub use clients::{Client, ClientSecret, Others};
 pub use codes::{Code, Redeemed};
+pub use doors::Remembered;
 pub use grants::{Access, FirstTokens, Held, Owner, Refreshed, Span, Turn};
 pub use journal::OpenCreate;
-pub use keys::SigningKey;
+pub use keys::{KeyEntry, OlderKeys, SigningKey};
 pub use links::{Link, LinkState};
 pub use open::Options;
+pub use overview::LiveGrant;
 pub use secret_tokens::SecretToken;
+
+use std::sync::{Arc, OnceLock};
 
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use crate::types::{Clock, Digest};
+use crate::types::{Clock, Digest, Timestamp};
 
 /// What went wrong with the state. Texts name the place and the cause, never anybody's data.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +67,9 @@ pub enum StoreError {
     /// A row does not say what this version understands.
     #[error("the state holds {0} that cannot be read")]
     Corrupt(&'static str),
+    /// The master key is missing, unreadable or another than the one that the state's keys are sealed under.
+    #[error("{0}")]
+    MasterKey(String),
 }
 
 /// The gateway's state. A handle: clones share one database.
@@ -67,6 +80,7 @@ pub struct Store {
     clock: Clock,
     links: links::Links,
     scribe: scribe::Scribe,
+    vault: Arc<OnceLock<vault::Vault>>,
 }
 
 impl Store {
@@ -86,7 +100,7 @@ impl Store {
     pub async fn open_with(url: &str, clock: Clock, options: Options) -> Result<Self, StoreError> {
         let (writer, reader) = open::pools(url, options).await?;
         let scribe = scribe::Scribe::start(writer.clone(), options);
-        Ok(Self { writer, reader, clock, links: links::Links::new(), scribe })
+        Ok(Self { writer, reader, clock, links: links::Links::new(), scribe, vault: Arc::default() })
     }
 
     /// Whether the state answers.
@@ -111,6 +125,11 @@ impl Store {
         self.scribe.flush().await;
         self.reader.close().await;
         self.writer.close().await;
+    }
+
+    /// Hands over that something was used `at`.
+    fn note(&self, what: scribe::Use, at: Timestamp) {
+        self.scribe.used(what, at);
     }
 
     /// Connections for reading.
@@ -157,7 +176,6 @@ pub(crate) fn taken(error: sqlx::Error, what: &'static str) -> StoreError {
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::types::Timestamp;
 
     /// One store in memory and one in a file: every statement runs on both.
     pub(crate) struct Stores {
@@ -216,7 +234,6 @@ pub(crate) mod testing {
 mod tests {
     use super::testing::stores;
     use super::*;
-    use crate::types::Timestamp;
 
     fn clock() -> Clock {
         Clock::manual(Timestamp::from_seconds(1_800_000_000))

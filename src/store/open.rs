@@ -16,8 +16,14 @@ use super::StoreError;
 use crate::types::Digest;
 
 /// Every step of the schema, in order. A step that was released is never edited.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "init", include_str!("migrations/0001_init.sql")), (2, "oauth", include_str!("migrations/0002_oauth.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "init", include_str!("migrations/0001_init.sql")),
+    (2, "oauth", include_str!("migrations/0002_oauth.sql")),
+    (3, "doors", include_str!("migrations/0003_doors.sql")),
+    (4, "sign in", include_str!("migrations/0004_sign_in.sql")),
+    (5, "keys", include_str!("migrations/0005_keys.sql")),
+    (6, "managed since", include_str!("migrations/0006_managed_since.sql")),
+];
 
 /// How long a statement waits for another process's write to end.
 const BUSY: Duration = Duration::from_secs(5);

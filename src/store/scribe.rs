@@ -1,4 +1,4 @@
-//! Writes that nobody waits for: audit records, and when a secret token was last used.
+//! Writes that nobody waits for: audit records, and when a token, secret or door was last used.
 //!
 //! They are gathered for a moment and written by one task in one transaction, which does not wait for the disk: it is behind the
 //! answers anyway. The queue is bounded: when it is full the write is lost, counted, and the request goes on.
@@ -11,8 +11,8 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{Connection as _, Sqlite, Transaction};
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use super::{AuditRecord, Options, StoreError, audit, secret_tokens};
-use crate::types::Timestamp;
+use super::{AuditRecord, Options, StoreError, audit, clients, doors, secret_tokens};
+use crate::types::{Digest, Timestamp};
 
 /// Writes waiting their turn.
 const QUEUE: usize = 8192;
@@ -27,8 +27,18 @@ const SWEEP: usize = 1024;
 
 enum Entry {
     Record(AuditRecord),
-    Used { token: String, at: Timestamp },
+    Used { what: Use, at: Timestamp },
     Flush(oneshot::Sender<()>),
+}
+
+/// What was used.
+pub(super) enum Use {
+    /// A secret token, by its id.
+    SecretToken(String),
+    /// A client's secret.
+    ClientSecret { tenant: String, client: String, digest: Digest },
+    /// A client's door, or with an empty client one of the tenant as a whole.
+    Door { tenant: String, client: String, door: &'static str },
 }
 
 /// The way into the queue.
@@ -66,9 +76,9 @@ impl Scribe {
         }
     }
 
-    /// Hands over that a secret token was used. Beside a full queue it is of no account and is dropped.
-    pub(super) fn used(&self, token: &str, at: Timestamp) {
-        let _ = self.queue.try_send(Entry::Used { token: token.to_owned(), at });
+    /// Hands over that something was used. Beside a full queue it is of no account and is dropped.
+    pub(super) fn used(&self, what: Use, at: Timestamp) {
+        let _ = self.queue.try_send(Entry::Used { what, at });
     }
 
     /// Returns when everything queued before the call is written, or after [`FLUSH`].
@@ -101,7 +111,7 @@ struct Desk {
 #[derive(Default)]
 struct Batch {
     records: Vec<AuditRecord>,
-    used: Vec<(String, Timestamp)>,
+    used: Vec<(Use, Timestamp)>,
 }
 
 impl Desk {
@@ -126,7 +136,7 @@ impl Desk {
             for entry in gathered.drain(..) {
                 match entry {
                     Entry::Record(record) => batch.records.push(record),
-                    Entry::Used { token, at } => batch.used.push((token, at)),
+                    Entry::Used { what, at } => batch.used.push((what, at)),
                     Entry::Flush(done) => waiting.push(done),
                 }
             }
@@ -169,8 +179,14 @@ impl Desk {
 
     async fn batch(&mut self, mut transaction: Transaction<'_, Sqlite>, batch: &Batch) -> Result<(), StoreError> {
         audit::insert_all(&mut transaction, &batch.records).await?;
-        for (token, at) in &batch.used {
-            secret_tokens::touch(&mut transaction, token, *at).await?;
+        for (what, at) in &batch.used {
+            match what {
+                Use::SecretToken(id) => secret_tokens::touch(&mut transaction, id, *at).await?,
+                Use::ClientSecret { tenant, client, digest } => {
+                    clients::touch_secret(&mut transaction, tenant, client, digest, *at).await?;
+                }
+                Use::Door { tenant, client, door } => doors::touch(&mut transaction, tenant, client, door, *at).await?,
+            }
         }
         self.unswept += batch.records.len();
         if self.unswept >= SWEEP {

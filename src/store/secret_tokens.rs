@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, Sqlite, Transaction};
 
+use super::scribe::Use;
 use super::{Store, StoreError, digest, end_access, taken};
 use crate::types::{Digest, Timestamp};
 
@@ -78,15 +79,36 @@ impl Store {
     /// # Errors
     /// `Exists` when there is one of that id.
     pub async fn add_secret_token(&self, token: &SecretToken, replace_others: bool) -> Result<(), StoreError> {
+        self.issue_secret_token(token, replace_others.then_some(Duration::ZERO)).await
+    }
+
+    /// Adds a token; with `overlap`, all others of the tenant end that much after it was issued, unless they end before.
+    ///
+    /// # Errors
+    /// `Exists` when there is one of that id.
+    pub async fn issue_secret_token(&self, token: &SecretToken, overlap: Option<Duration>) -> Result<(), StoreError> {
         let mut transaction = self.begin().await?;
-        if replace_others {
-            let revoked = sqlx::query("UPDATE secret_tokens SET revoked = 1 WHERE tenant = $1 AND revoked = 0")
-                .bind(&token.tenant)
-                .execute(&mut *transaction)
-                .await?;
-            if revoked.rows_affected() > 0 {
-                end_access(&mut transaction).await?;
+        let ended = match overlap {
+            None => 0,
+            Some(Duration::ZERO) => {
+                sqlx::query("UPDATE secret_tokens SET revoked = 1 WHERE tenant = $1 AND revoked = 0")
+                    .bind(&token.tenant)
+                    .execute(&mut *transaction)
+                    .await?
+                    .rows_affected()
             }
+            Some(overlap) => sqlx::query(
+                "UPDATE secret_tokens SET expires = $2
+                     WHERE tenant = $1 AND revoked = 0 AND (expires IS NULL OR expires > $2)",
+            )
+            .bind(&token.tenant)
+            .bind(token.created.after(overlap).millis())
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected(),
+        };
+        if ended > 0 {
+            end_access(&mut transaction).await?;
         }
         sqlx::query(
             "INSERT INTO secret_tokens (id, tenant, name, digest, prefix, created, expires, last_used, revoked)
@@ -129,7 +151,7 @@ impl Store {
 
     /// Notes that a token was used `at`. Never waits: it is written with the next audit records, to the minute.
     pub fn touch_secret_token(&self, id: &str, at: Timestamp) {
-        self.scribe.used(id, at);
+        self.note(Use::SecretToken(id.to_owned()), at);
     }
 }
 
@@ -213,6 +235,35 @@ mod tests {
             assert_eq!(store.generation().await.unwrap(), 1);
             assert!(store.revoke_secret_token("acme", "three").await.unwrap());
             assert_eq!(store.generation().await.unwrap(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_overlap_lets_the_others_live_on_for_a_while() {
+        for store in stores().await.each {
+            let issued = |id: &str, expires| SecretToken {
+                created: Timestamp::from_seconds(100),
+                expires: Option::map(expires, Timestamp::from_seconds),
+                ..token(id, "acme")
+            };
+            store.issue_secret_token(&issued("endless", None), None).await.unwrap();
+            store.issue_secret_token(&issued("short", Some(110)), None).await.unwrap();
+            store.issue_secret_token(&token("foreign", "other"), None).await.unwrap();
+            assert_eq!(store.generation().await.unwrap(), 0);
+            let overlap = Some(Duration::from_mins(1));
+            store.issue_secret_token(&issued("new", None), overlap).await.unwrap();
+            assert_eq!(store.generation().await.unwrap(), 1);
+            let until = |id: &'static str| {
+                let store = store.clone();
+                async move {
+                    let found =
+                        store.secret_token_by_digest("acme", &Digest::of(id.as_bytes())).await.unwrap().unwrap();
+                    (found.revoked, found.expires.map(Timestamp::seconds))
+                }
+            };
+            assert_eq!(until("endless").await, (false, Some(160)));
+            assert_eq!(until("short").await, (false, Some(110)));
+            assert_eq!(until("new").await, (false, None));
         }
     }
 

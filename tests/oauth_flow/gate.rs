@@ -10,15 +10,15 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::BodyExt as _;
-use portcullis::config::{DirectoryConfig, Tenant};
+use portcullis::config::{DirectoryConfig, Keys, State, Tenant};
 use portcullis::dialect::Dialect;
 use portcullis::directory::embedded;
 use portcullis::http::authenticate::{Caller, Unauthorized};
 use portcullis::http::message::Request;
 use portcullis::http::oauth::{AuthorizationServer, Endpoint};
-use portcullis::oauth::Role;
 use portcullis::oauth::opaque::{self, Kind};
 use portcullis::oauth::password::NewPassword;
+use portcullis::oauth::{Doors, Role};
 use portcullis::store::{Client, ClientSecret, Store};
 use portcullis::types::{Clock, Random, Secret, Timestamp};
 use serde_json::Value;
@@ -93,7 +93,8 @@ impl Gate {
         let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
         let random = Random::seeded(7);
         let store = Store::open(url, clock.clone()).await.unwrap();
-        let server = AuthorizationServer::open(store.clone(), clock.clone(), random.clone()).await.unwrap();
+        let keys = Keys::beside(&State { url: url.to_owned() });
+        let server = AuthorizationServer::open(store.clone(), &keys, clock.clone(), random.clone()).await.unwrap();
         let client_secret = opaque::mint(Kind::ClientSecret, &random);
         let gate = Self {
             server: Arc::new(server),
@@ -127,10 +128,12 @@ impl Gate {
                     prefix: opaque::public_prefix(secret),
                     created: self.clock.now(),
                     expires: None,
+                    last_used: None,
                 })
                 .into_iter()
                 .collect(),
             public,
+            doors: if public { Doors::PUBLIC } else { Doors::CONFIDENTIAL },
             disabled: false,
             created: self.clock.now(),
         };

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::http::oauth::Endpoint;
+use portcullis::oauth::refresh::Lifetime;
 use sqlx::{Connection as _, Executor as _};
 
 use crate::gate::{CALLBACK, Gate, query, tokens};
@@ -107,6 +109,26 @@ async fn a_refresh_token_idles_out_and_slides() {
     let (_, third) = tokens(&gate.refresh(&second).await);
     gate.clock.advance(idle);
     assert_eq!(gate.refresh(&third).await.error(), "invalid_grant");
+}
+
+#[tokio::test]
+async fn a_grant_ends_at_its_limit_however_much_it_is_used() {
+    let mut gate = Gate::open("ringcentral").await;
+    let day = Duration::from_hours(24);
+    gate.tenant.refresh = Lifetime { idle: day * 30, limit: Some(day * 50) };
+    let (_, first) = gate.grant().await;
+    gate.clock.advance(day * 29);
+    let (access, second) = tokens(&gate.refresh(&first).await);
+    gate.clock.advance(day * 21);
+    assert_eq!(gate.refresh(&first).await.error(), "invalid_grant");
+    let late = gate.refresh(&second).await;
+    assert_eq!(late.error(), "invalid_grant");
+    assert!(!gate.admits(&access).await);
+    let about = gate.post(Endpoint::Introspect, &[("token", &second)]).await;
+    assert_eq!(about.json()["active"], false);
+    gate.tenant.refresh.limit = Some(day * 7);
+    let answer = gate.exchange(&gate.code().await).await.json();
+    assert_eq!(answer["refresh_token_expires_in"], 7 * 86_400);
 }
 
 #[tokio::test]

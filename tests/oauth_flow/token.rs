@@ -156,7 +156,7 @@ async fn token_requests_that_are_amiss() {
         (vec![("grant_type", "client_credentials"), ("x", "1"), ("x", "2")], "invalid_request"),
         (vec![("grant_type", "client_credentials"), ("client_secret", "x")], "invalid_request"),
         (vec![("grant_type", "client_credentials"), ("client_id", "other")], "invalid_request"),
-        (vec![("grant_type", "client_credentials"), ("client_assertion", "x")], "invalid_client"),
+        (vec![("grant_type", "client_credentials"), ("client_assertion", "x")], "invalid_request"),
     ] {
         let answer = gate.token(&fields).await;
         assert_eq!(answer.error(), expected, "{fields:?}");
@@ -179,6 +179,7 @@ async fn clients_prove_who_they_are() {
             prefix: opaque::public_prefix(secret),
             created: gate.clock.now(),
             expires,
+            last_used: None,
         };
         gate.store.add_client_secret("acme", "entra", &secret, false).await.unwrap();
     }

@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use portcullis::app::{App, Parts};
-use portcullis::config::{Config, DirectoryConfig, Operations, RateStore, Server, State, Tenant};
+use portcullis::config::{Config, DirectoryConfig, Keys, Operations, RateStore, Server, State, Tenant};
 use portcullis::dialect::{Dialect, SecretForm};
 use portcullis::directory::embedded;
 use portcullis::http::gateway::Gateway;
@@ -62,6 +62,11 @@ impl TestGateway {
     /// The same, with each tenant changed first.
     pub async fn with(change: impl Fn(&mut Tenant)) -> Self {
         let public = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(public, Clock::manual(Timestamp::from_seconds(1_790_000_000)), change).await
+    }
+
+    /// The same on a port and by a clock that were chosen before.
+    pub async fn on(public: TcpListener, clock: Clock, change: impl Fn(&mut Tenant)) -> Self {
         let operations = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (public_address, operations_address) = (public.local_addr().unwrap(), operations.local_addr().unwrap());
         let public_url = format!("http://{public_address}");
@@ -70,9 +75,9 @@ impl TestGateway {
                 path: PathBuf::from(":memory:"),
                 ..embedded::Config::memory()
             });
-            let mut tenant = Tenant::new(dialect.name, dialect, &public_url, directory);
+            let mut tenant = Tenant::new(&dialect.name, dialect, &public_url, directory);
             change(&mut tenant);
-            (dialect.name.to_owned(), Arc::new(tenant))
+            (dialect.name.clone(), Arc::new(tenant))
         });
         let config = Config {
             server: Server {
@@ -84,16 +89,16 @@ impl TestGateway {
             operations: Operations { listen: operations_address },
             state: State { url: "sqlite::memory:".into() },
             rate_store: RateStore::default(),
+            keys: Keys::default(),
             tenants: tenants.collect(),
         };
-        let clock = Clock::manual(Timestamp::from_seconds(1_790_000_000));
         let random = Random::seeded(7);
         let parts = Parts { clock: clock.clone(), random: random.clone(), site: None, durable: false, metrics: None };
         let app = App::build(config, parts).await.unwrap();
         let gateway = Arc::clone(app.gateway());
         let mut tokens = BTreeMap::new();
         for dialect in Dialect::all() {
-            tokens.insert(dialect.name.to_owned(), token(&gateway, dialect, &random, &clock).await);
+            tokens.insert(dialect.name.clone(), token(&gateway, dialect, &random, &clock).await);
         }
         let (stop, stopped) = oneshot::channel::<()>();
         let stopped = tokio::spawn(async {
@@ -148,9 +153,9 @@ impl TestGateway {
 }
 
 /// A token for the tenant: its own kind where the dialect has secret tokens, else by client credentials.
-async fn token(gateway: &Gateway, dialect: &'static Dialect, random: &Random, clock: &Clock) -> String {
+async fn token(gateway: &Gateway, dialect: &Dialect, random: &Random, clock: &Clock) -> String {
     let Some(kind) = dialect.secret_tokens else {
-        return super::oauth_token(gateway, dialect.name, random, clock).await;
+        return super::oauth_token(gateway, &dialect.name, random, clock).await;
     };
     let id = format!("test{}", dialect.name.len());
     let (token, digest) = match kind.form {
@@ -166,7 +171,7 @@ async fn token(gateway: &Gateway, dialect: &'static Dialect, random: &Random, cl
     };
     let kept = SecretToken {
         id,
-        tenant: dialect.name.into(),
+        tenant: dialect.name.clone(),
         name: "test".into(),
         digest,
         prefix: "test".into(),

@@ -77,6 +77,10 @@ pub struct Manners {
     pub null_removes: bool,
     /// Changes are answered 204 without a body.
     pub tight_lipped: bool,
+    /// It has groups, which the real one has not.
+    pub groups: bool,
+    /// A group's record holds its members, and is changed with them.
+    pub listed_members: bool,
 }
 
 /// One request as it came.
@@ -213,7 +217,7 @@ async fn answer(
     if manners.token.as_ref().is_some_and(|token| asked != Some(format!("Bearer {token}").as_str())) {
         return Ok(refuse(StatusCode::UNAUTHORIZED, "a bearer token is needed"));
     }
-    let work = || shared.people.lock().unwrap().carry_out(&head.method, &head.uri, &body, &manners);
+    let work = || shared.people.lock().unwrap().carry_out(&head.method, &head.uri, &head.headers, &body, &manners);
     Ok(match shared.fault(&manners) {
         Fault::None => work(),
         Fault::Status(status, wait) => {

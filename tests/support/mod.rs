@@ -11,6 +11,7 @@
 pub mod consent;
 pub mod databases;
 pub mod gateway;
+mod groups;
 pub mod legacy;
 mod line;
 mod people;
@@ -37,8 +38,10 @@ pub async fn oauth_token(gateway: &Gateway, tenant: &str, random: &Random, clock
             prefix: opaque::public_prefix(&secret),
             created: clock.now(),
             expires: None,
+            last_used: None,
         }],
         public: false,
+        doors: portcullis::oauth::Doors::CONFIDENTIAL,
         disabled: false,
         created: clock.now(),
     };

@@ -1,12 +1,13 @@
 //! Who is in the sample user system, and what a well-behaved request does to them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Map, Value, json};
 
+use super::groups::{Groups, paged};
 use super::legacy::Manners;
 
 /// Text fields, in the order of an answer.
@@ -19,9 +20,12 @@ pub struct People {
     pub by_id: BTreeMap<u64, Map<String, Value>>,
     by_name: HashMap<String, u64>,
     last: u64,
+    /// Its groups, when it has any.
+    pub groups: Groups,
 }
 
-type Refusal = (StatusCode, String);
+/// A status and its reason.
+pub type Refusal = (StatusCode, String);
 
 impl People {
     /// Answers one request.
@@ -29,9 +33,15 @@ impl People {
         &mut self,
         method: &Method,
         uri: &http::Uri,
+        headers: &HeaderMap,
         body: &[u8],
         manners: &Manners,
     ) -> Response<Full<Bytes>> {
+        if manners.groups && (uri.path() == "/groups" || uri.path().starts_with("/groups/")) {
+            let people = self.by_id.keys().copied().collect::<BTreeSet<_>>();
+            let done = self.groups.carry_out(method, uri, headers, body, manners, &people);
+            return done.unwrap_or_else(|(status, error)| refuse(status, &error));
+        }
         let path = uri.path().strip_prefix("/users");
         let id = path.and_then(|path| path.strip_prefix('/')).map(|id| id.parse::<u64>().unwrap_or(0));
         let done = match (method.as_str(), path, id) {
@@ -63,6 +73,13 @@ impl People {
 
     fn find(&self, query: &str) -> Result<Response<Full<Bytes>>, Refusal> {
         let mut asked: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        if let Some(group) = asked.remove("group") {
+            let is_in = |user: &Map<String, Value>| {
+                user.get("groups").and_then(Value::as_array).is_some_and(|list| list.contains(&json!(group)))
+            };
+            let found = self.by_id.iter().filter(|(_, user)| is_in(user)).map(|(id, user)| rendered(*id, user));
+            return Ok(paged(found.collect(), &asked.into_iter().collect()));
+        }
         if let Some(name) = asked.remove("username") {
             let items: Vec<Value> =
                 self.by_name.get(&name.to_lowercase()).map(|id| rendered(*id, &self.by_id[id])).into_iter().collect();
@@ -113,12 +130,14 @@ impl People {
 
     fn remove(&mut self, id: u64) {
         if let Some(user) = self.by_id.remove(&id) {
+            self.groups.left("user", id);
             self.by_name.remove(&folded(&user));
         }
     }
 }
 
-fn parsed(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+/// A body that must be a JSON object.
+pub fn parsed(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     serde_json::from_slice(body).map_err(|_| bad("the body is not a JSON object"))
 }
 
@@ -138,6 +157,9 @@ fn checked(
                 user.insert(name, value);
             }
             ("enabled", _) => return Err(bad("enabled must be true or false")),
+            ("groups", Value::Array(_)) => {
+                user.insert(name, value);
+            }
             ("phone", Value::String(text)) if !text.is_empty() && !text.starts_with('+') => {
                 return Err(bad(&format!("phone {text} must begin with +")));
             }
@@ -166,11 +188,15 @@ pub fn rendered(id: u64, user: &Map<String, Value>) -> Value {
         out.insert(name.into(), user.get(name).cloned().unwrap_or_else(|| json!("")));
     }
     out.insert("enabled".into(), user.get("enabled").cloned().unwrap_or(json!(true)));
+    if let Some(groups) = user.get("groups") {
+        out.insert("groups".into(), groups.clone());
+    }
     out.insert("version".into(), user.get("version").cloned().unwrap_or(json!(0)));
     Value::Object(out)
 }
 
-fn bad(error: &str) -> Refusal {
+/// 400.
+pub fn bad(error: &str) -> Refusal {
     (StatusCode::BAD_REQUEST, error.to_owned())
 }
 
@@ -179,13 +205,15 @@ pub fn refuse(status: StatusCode, error: &str) -> Response<Full<Bytes>> {
     json_answer(status, &json!({ "error": error }))
 }
 
-fn empty() -> Response<Full<Bytes>> {
+/// 204.
+pub fn empty() -> Response<Full<Bytes>> {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
 }
 
-fn json_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+/// A JSON answer.
+pub fn json_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "every test uses its own part")]
 
-use portcullis::directory::rest::{Attribute, Config, Draft};
+use portcullis::directory::rest::{Attribute, CallDraft, Config, Draft, GroupsDraft, MembersDraft};
+use serde_json::json;
 
 use super::legacy::Legacy;
 
@@ -48,7 +49,7 @@ pub fn checked(draft: Draft) -> Config {
 type Variant = (&'static str, fn(&Legacy, Draft) -> Draft);
 
 /// The ways in which a REST directory can be declared to do the same.
-pub const VARIANTS: [Variant; 6] = [
+pub const VARIANTS: [Variant; 12] = [
     ("rest as in the example", |_, draft| draft),
     ("rest in small pages", |_, draft| Draft { page_size: 4, ..draft }),
     ("rest by PUT alone", |_, draft| only(draft, "update")),
@@ -61,7 +62,81 @@ pub const VARIANTS: [Variant; 6] = [
         legacy.manners(|manners| manners.tight_lipped = true);
         draft
     }),
+    ("rest with members by calls, one at a time", |legacy, draft| {
+        legacy.manners(|manners| manners.groups = true);
+        with_groups(draft, "sub-resource", one_by_one())
+    }),
+    ("rest with members by calls, many at a time", |legacy, draft| {
+        legacy.manners(|manners| manners.groups = true);
+        let body = Some(json!({ "members": [{ "id": "{member}", "type": "{kind}" }] }));
+        let call = |path: &str| Some(CallDraft { call: format!("POST /groups/{{id}}/{path}"), body: body.clone() });
+        let (add, remove) = (call("members"), call("members/remove"));
+        with_groups(draft, "sub-resource", MembersDraft { add, remove, has: None, ..one_by_one() })
+    }),
+    ("rest with members by list, put in place", |legacy, draft| by_list(legacy, draft, "PUT", "none")),
+    ("rest with members by list, as they were", |legacy, draft| by_list(legacy, draft, "PATCH", "if-match")),
+    ("rest with members by list, of a version", |legacy, draft| by_list(legacy, draft, "PUT", "version")),
+    ("rest with members by attribute", |legacy, draft| {
+        legacy.manners(|manners| manners.groups = true);
+        let list = Some("GET /users?group={id}&offset={offset}&limit={limit}".into());
+        let members = MembersDraft { list, field: Some("/groups".into()), ..MembersDraft::default() };
+        let mut draft = with_groups(draft, "attribute", members);
+        // The group itself does not change with its members.
+        draft.groups.iter_mut().for_each(|groups| groups.records.version = None);
+        draft
+    }),
 ];
+
+/// The declaration with members by a list.
+pub fn by_list(legacy: &Legacy, draft: Draft, method: &str, guard: &str) -> Draft {
+    legacy.manners(|manners| (manners.groups, manners.listed_members) = (true, true));
+    let field = Some("/members".into());
+    let members = MembersDraft { field, guard: guard.into(), list: None, add: None, remove: None, ..one_by_one() };
+    let mut draft = with_groups(draft, "list", members);
+    if let Some(groups) = &mut draft.groups {
+        let drop = if method == "PUT" { "update" } else { "replace" };
+        groups.records.operations.retain(|(name, _)| name != drop);
+        groups.records.removal = "empty".into();
+    }
+    draft
+}
+
+fn one_by_one() -> MembersDraft {
+    let call = |call: &str| Some(CallDraft { call: call.into(), body: None });
+    MembersDraft {
+        list: Some("GET /groups/{id}/members?offset={offset}&limit={limit}".into()),
+        add: call("POST /groups/{id}/members"),
+        remove: call("DELETE /groups/{id}/members/{member}?type={kind}"),
+        has: Some("GET /groups/{id}/members/{member}?type={kind}".into()),
+        of: Some("GET /groups?member={member}&type={kind}".into()),
+        key: "/id".into(),
+        kind: Some("/type".into()),
+        words: ["user".into(), "group".into()],
+        entry: json!({ "id": "{member}", "type": "{kind}" }),
+        ..MembersDraft::default()
+    }
+}
+
+/// The declaration with groups, which the sample directory has when it is told to.
+pub fn with_groups(draft: Draft, membership: &str, members: MembersDraft) -> Draft {
+    let text = |pairs: &[(&str, &str)]| pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect();
+    let field = |field: &str| Attribute { field: field.into(), ..Attribute::default() };
+    let records = Draft {
+        operations: text(&[
+            ("read", "GET /groups/{id}"),
+            ("create", "POST /groups"),
+            ("update", "PATCH /groups/{id}"),
+            ("replace", "PUT /groups/{id}"),
+            ("delete", "DELETE /groups/{id}"),
+            ("list", "GET /groups?offset={offset}&limit={limit}"),
+        ]),
+        find: text(&[("displayName", "GET /groups?name={value}")]),
+        attributes: vec![("displayName".into(), field("name")), ("externalId".into(), field("external_id"))],
+        ..draft.clone()
+    };
+    let groups = GroupsDraft { records, prefix: "g-".into(), membership: membership.into(), members };
+    Draft { groups: Some(Box::new(groups)), ..draft }
+}
 
 fn only(mut draft: Draft, but: &str) -> Draft {
     draft.operations.retain(|(name, _)| name != but);

@@ -1,6 +1,7 @@
 //! The sample user system as a server, to try `config/examples/rest.toml` against:
 //! `cargo run --example sample-directory -- 127.0.0.1:9000` (its token, if it is to insist on one, in `DIRECTORY_TOKEN`).
 
+mod groups;
 mod legacy;
 mod line;
 mod people;

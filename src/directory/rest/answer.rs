@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::config::Config;
+use super::verdict::Meaning;
 use crate::ports::{DirectoryError, Entry};
 
 /// The longest explanation of the directory that is passed on, in bytes.
@@ -26,26 +27,37 @@ pub enum Step {
     Update,
     /// Removing a person.
     Delete,
+    /// Making somebody a member of a group.
+    Add,
+    /// Ending a membership.
+    Remove,
 }
 
 impl Step {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Read, Self::Find, Self::Create, Self::Update, Self::Delete, Self::Add, Self::Remove];
+
     /// Whether the call changes something.
     pub const fn changes(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Delete)
+        !matches!(self, Self::Read | Self::Find)
     }
 
     /// Whether the call is about one person, who may be gone.
     const fn addresses(self) -> bool {
-        matches!(self, Self::Read | Self::Update | Self::Delete)
+        !matches!(self, Self::Find | Self::Create)
     }
 
-    const fn name(self) -> &'static str {
+    /// Its name, as the configuration has it.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Find => "find",
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",
+            Self::Add => "add",
+            Self::Remove => "remove",
         }
     }
 
@@ -73,23 +85,8 @@ pub fn refusal(
     };
     match status.as_u16() {
         404 | 410 if step.addresses() => DirectoryError::NotFound,
-        400 | 422 if step != Step::Read => {
-            let words = words(config, body);
-            let named = words.as_deref().and_then(|words| config.table.named_in(words));
-            let attribute = named.map(|(path, _)| path.to_string());
-            let detail = match (words.as_deref(), named) {
-                (Some(words), _) if !repeats(words, sent) => format!("the user directory says: {words}"),
-                (_, Some((_, field))) => format!("the user directory refused the value for its field \"{field}\""),
-                _ => "the user directory refused a value and did not say which".into(),
-            };
-            DirectoryError::Invalid { attribute, detail }
-        }
-        409 => {
-            let words = words(config, body).unwrap_or_default();
-            let attribute =
-                config.table.named_in(&words).map_or_else(|| "userName".into(), |(path, _)| path.to_string());
-            DirectoryError::Conflict { attribute }
-        }
+        400 | 422 if step != Step::Read => invalid(config, None, body, sent),
+        409 => conflict(config, None, body),
         401 | 403 => DirectoryError::Refused { reason: format!("{} was answered {}", step.name(), status.as_u16()) },
         429 => DirectoryError::Busy { retry_after: wait },
         503 if wait.is_some() => DirectoryError::Busy { retry_after: wait },
@@ -97,6 +94,53 @@ pub fn refusal(
         400..=499 | 501 | 505 => failed(false),
         _ => failed(true),
     }
+}
+
+/// What an answer means that a rule speaks about; `None`: it is done.
+pub fn meant(
+    config: &Config,
+    meaning: &Meaning,
+    step: Step,
+    wait: Option<Duration>,
+    body: &[u8],
+    sent: &[&str],
+) -> Option<DirectoryError> {
+    let reason = || format!("{} was answered with what is declared to mean so", step.name());
+    Some(match meaning {
+        Meaning::Success => return None,
+        Meaning::Duplicate(attribute) => conflict(config, attribute.clone(), body),
+        Meaning::Gone => DirectoryError::NotFound,
+        Meaning::Invalid(attribute) => invalid(config, attribute.clone(), body, sent),
+        Meaning::NoCapacity => {
+            let detail = words(config, body).filter(|words| !repeats(words, sent));
+            DirectoryError::NoCapacity { detail: detail.unwrap_or_else(|| "the user directory has none left".into()) }
+        }
+        Meaning::Busy => DirectoryError::Busy { retry_after: wait },
+        Meaning::Refused => DirectoryError::Refused { reason: reason() },
+        Meaning::Failed => DirectoryError::Failed { reason: reason(), maybe_done: false },
+    })
+}
+
+/// A value that the directory did not take; `attribute` if it is known without its words.
+fn invalid(config: &Config, attribute: Option<String>, body: &[u8], sent: &[&str]) -> DirectoryError {
+    let words = words(config, body);
+    let named = words.as_deref().and_then(|words| config.table.named_in(words));
+    let attribute = attribute.or_else(|| named.map(|(path, _)| path.to_string()));
+    let detail = match (words.as_deref(), named) {
+        (Some(words), _) if !repeats(words, sent) => format!("the user directory says: {words}"),
+        (_, Some((_, field))) => format!("the user directory refused the value for its field \"{field}\""),
+        _ => "the user directory refused a value and did not say which".into(),
+    };
+    DirectoryError::Invalid { attribute, detail }
+}
+
+/// A value that another entry holds.
+fn conflict(config: &Config, attribute: Option<String>, body: &[u8]) -> DirectoryError {
+    let named = || {
+        let words = words(config, body)?;
+        config.table.named_in(&words).map(|(path, _)| path.to_string())
+    };
+    DirectoryError::Conflict { attribute: attribute.or_else(named).unwrap_or_else(|| config.name.to_string()) }
 }
 
 /// The directory's own explanation, on one line and of bounded length.
@@ -142,34 +186,49 @@ pub fn key(config: &Config, record: &Map<String, Value>) -> Result<String, Strin
     Ok(key)
 }
 
+/// What changes with every change of a record, if it holds that.
+pub fn version(config: &Config, record: &Map<String, Value>) -> Option<String> {
+    text(record.get(config.version.as_ref()?)?)
+}
+
+/// A text or a whole number, as text.
+pub fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
 /// A record as an entry.
 pub fn entry(config: &Config, record: &Map<String, Value>) -> Result<Entry, String> {
     let key = key(config, record)?;
-    let person = config.person(record).map_err(|error| error.to_string())?;
-    if person.user_name().is_none() {
-        return Err("it holds no user name".into());
+    let resource = config.resource(record).map_err(|error| error.to_string())?;
+    if resource.text(&config.name).is_none() {
+        return Err(format!("it holds no {}", if config.name.is("userName") { "user name" } else { "display name" }));
     }
-    let version = match config.version.as_ref().and_then(|member| record.get(member)) {
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(Value::Number(number)) => Some(number.to_string()),
-        _ => None,
-    };
-    Ok(Entry { key, resource: person, created: None, modified: None, version })
+    let version = version(config, record);
+    Ok(Entry { key, resource, created: None, modified: None, version })
 }
 
-/// The entries of a list or find answer, and what it says about how many there are in all.
-pub fn entries(config: &Config, body: &[u8]) -> Result<(Vec<Entry>, Option<u64>), String> {
-    let answer: Value = serde_json::from_slice(body).map_err(|_| "it is not JSON, or cut short")?;
-    let items = answer.pointer(&config.items).and_then(Value::as_array);
-    let items = items.ok_or_else(|| format!("there is no list at \"{}\"", config.items))?;
+/// The entries of a list.
+pub fn entries(config: &Config, items: &[Value]) -> Result<Vec<Entry>, String> {
     let entries = items.iter().enumerate().map(|(index, item)| {
         let record = item.as_object().ok_or_else(|| format!("entry {index} is not a JSON object"))?;
         entry(config, record).map_err(|problem| format!("entry {index}: {problem}"))
     });
-    let total = match answer.pointer(&config.total) {
+    entries.collect()
+}
+
+/// The list in the body of a list or find answer, and what it says about how many there are in all.
+pub fn items(mut answer: Value, items: &str, total: &str) -> Result<(Vec<Value>, Option<u64>), String> {
+    let total = match answer.pointer(total) {
         Some(Value::String(text)) => text.parse().ok(),
         Some(number) => number.as_u64(),
         None => None,
     };
-    Ok((entries.collect::<Result<_, _>>()?, total))
+    match answer.pointer_mut(items) {
+        Some(Value::Array(list)) => Ok((std::mem::take(list), total)),
+        _ => Err(format!("there is no list at \"{items}\"")),
+    }
 }

@@ -3,22 +3,24 @@
 
 pub mod answer;
 pub mod config;
+mod groups;
+pub mod paging;
 pub mod plan;
+mod records;
+pub mod shape;
 pub mod template;
+pub mod verdict;
 
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash as _, Hasher as _};
+use tokio::sync::Mutex;
 
-use bytes::Bytes;
-use serde_json::{Map, Value};
-use tokio::sync::{Mutex, MutexGuard};
-
+pub use self::config::groups::{CallDraft, GroupsDraft, MembersDraft};
+pub use self::config::listing::PagingDraft;
 pub use self::config::{Attribute, Config, Draft, Mistake};
+pub use self::verdict::RuleDraft;
 
-use self::answer::Step;
-use self::config::{Change, Removal};
-use self::plan::{Call, Replacement, Update};
-use super::client::{Client, Deadline};
+use self::groups::Teams;
+use self::records::Records;
+use super::client::Client;
 use super::unasked;
 use crate::mapping::Unwritable;
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
@@ -27,14 +29,14 @@ use crate::scim::resource::Resource;
 use crate::scim::{Member, ResourceType};
 use crate::types::Clock;
 
-/// How many changes to different people can go side by side at least, where they must take turns.
+/// How many changes to different entries can go side by side at least, where they must take turns.
 const LANES: usize = 64;
 
 /// The connector.
 pub struct Rest {
     config: Config,
     client: Client,
-    /// Changes to one person go one after the other where some of them put the whole person in place: see [`Rest::put`].
+    /// Changes to one entry go one after the other where some of them put the whole entry in place.
     lanes: Vec<Mutex<()>>,
 }
 
@@ -51,259 +53,137 @@ impl Rest {
         Ok(Self { config, client, lanes })
     }
 
-    /// One call; gives the body of a 2xx answer. `None`: a value cannot be addressed, nothing was called.
-    async fn call(&self, call: Option<Call>, deadline: Deadline) -> Result<Option<Bytes>, DirectoryError> {
-        let Some(call) = call else { return Ok(None) };
-        let (step, body) = (call.step, call.body.as_ref().map(encoded));
-        let answer = self.client.call(&call.method, call.path.clone(), body, deadline).await;
-        let answer = answer.map_err(|error| error.reported(step.changes()))?;
-        if answer.status.is_success() {
-            return Ok(Some(answer.body));
-        }
-        let wait = self.client.retry_after(&answer.headers);
-        Err(answer::refusal(&self.config, step, answer.status, wait, &answer.body, &call.values()))
+    fn people(&self) -> Records<'_> {
+        self.records(&self.config)
     }
 
-    async fn read_record(&self, key: &str, deadline: Deadline) -> Result<Option<Map<String, Value>>, DirectoryError> {
-        let body = match self.call(self.config.plan_read(key), deadline).await {
-            Ok(Some(body)) => body,
-            Ok(None) | Err(DirectoryError::NotFound) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let record = answer::object(&body).map_err(|problem| Step::Read.nonsense(problem))?;
-        // Another spelling of a key (`017`, another case) is no key: a SCIM id has one spelling (RFC 7643 §3.1).
-        let held = answer::key(&self.config, &record).map_err(|problem| Step::Read.nonsense(problem))?;
-        Ok((held == key).then_some(record))
+    fn records<'r>(&'r self, config: &'r Config) -> Records<'r> {
+        Records { config, client: &self.client, lanes: &self.lanes }
     }
 
-    async fn read_by(&self, key: &str, deadline: Deadline) -> Result<Option<Entry>, DirectoryError> {
-        let Some(record) = self.read_record(key, deadline).await? else { return Ok(None) };
-        answer::entry(&self.config, &record).map(Some).map_err(|problem| Step::Read.nonsense(problem))
+    /// The groups, where they are declared.
+    fn teams(&self) -> Result<Teams<'_>, DirectoryError> {
+        let Some(groups) = self.config.groups() else { return unasked("a group") };
+        Ok(Teams { groups, records: self.records(&groups.records), people: self.people() })
     }
 
-    /// The person a change has left behind: from its answer, or else read again.
-    async fn settled(&self, step: Step, key: &str, answer: &[u8], deadline: Deadline) -> Result<Entry, DirectoryError> {
-        if let Ok(record) = answer::object(answer)
-            && let Ok(entry) = answer::entry(&self.config, &record)
-            && entry.key == key
-        {
-            return Ok(entry);
-        }
-        match self.read_by(key, deadline).await {
-            Ok(Some(entry)) => Ok(entry),
-            Ok(None) => Err(step.nonsense("the person is not there afterwards")),
-            Err(error) => Err(after_the_fact(error)),
-        }
-    }
-
-    /// Sends the fields that differ.
-    async fn patch(&self, key: &str, call: Option<Call>, deadline: Deadline) -> Result<Entry, DirectoryError> {
-        let body = self.call(call, deadline).await?;
-        self.settled(Step::Update, key, &body.ok_or(DirectoryError::NotFound)?, deadline).await
-    }
-
-    /// Puts the whole person in place: as the directory holds them now, also what the table does not know, with the changes.
-    async fn put(&self, key: &str, change: &Replacement<'_>, deadline: Deadline) -> Result<Entry, DirectoryError> {
-        let record = self.read_record(key, deadline).await?.ok_or(DirectoryError::NotFound)?;
-        self.patch(key, change.over(key, record), deadline).await
-    }
-
-    /// The turn of a person's change. Needed only where one may replace the whole person and so undo another.
-    async fn turn(&self, key: &str, deadline: Deadline) -> Result<Option<MutexGuard<'_, ()>>, DirectoryError> {
-        if matches!(self.config.change, Change::Update(_))
-            || (matches!(self.config.change, Change::Both { .. }) && self.config.removal != Removal::Replace)
-        {
-            return Ok(None);
-        }
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        let lane = usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0);
-        let turn = tokio::time::timeout_at(deadline.0, self.lanes[lane].lock()).await;
-        turn.map(Some).map_err(|_| DirectoryError::Busy { retry_after: None })
-    }
-
-    async fn find_equal(&self, path: &AttrPath, value: &str, deadline: Deadline) -> Result<Vec<Entry>, DirectoryError> {
-        let Some(body) = self.call(self.config.plan_find(path, value), deadline).await? else {
-            return Ok(Vec::new());
-        };
-        let (entries, total) = answer::entries(&self.config, &body).map_err(|problem| Step::Find.nonsense(problem))?;
-        // A directory that does not know the parameter gives everybody, page by page: what is sought may be on another page.
-        if total.is_some_and(|total| total > entries.len() as u64) {
-            return Err(Step::Find.nonsense(format!("it holds only a part of what was found by {path}")));
-        }
-        let sought = value.to_lowercase();
-        let matches = |entry: &Entry| match entry.resource.get(path) {
-            Some(Value::String(text)) => text.to_lowercase() == sought,
-            Some(Value::Bool(yes)) => sought == if *yes { "true" } else { "false" },
-            Some(Value::Number(number)) => number.to_string() == sought,
-            _ => false,
-        };
-        Ok(entries.into_iter().filter(matches).collect())
-    }
-
-    /// Refuses a user name that somebody has, where the user system would not do so itself. Two gateways at the same moment can
-    /// still slip through; two requests to one cannot, since the gateway lets only one of them create this name.
-    async fn see_that_free(&self, name: Option<&str>, deadline: Deadline) -> Result<(), DirectoryError> {
-        let Some(name) = name.filter(|_| !self.config.unique) else { return Ok(()) };
-        if self.find_equal(&self.config.find_user_name.0, name, deadline).await?.is_empty() {
-            return Ok(());
-        }
-        Err(DirectoryError::Conflict { attribute: "userName".into() })
-    }
-
-    async fn list_page(&self, offset: u64, limit: u64, deadline: Deadline) -> Result<Found, DirectoryError> {
-        let body = self.call(self.config.plan_list(offset, limit), deadline).await?.unwrap_or_default();
-        let (entries, total) = answer::entries(&self.config, &body).map_err(|problem| Step::Find.nonsense(problem))?;
-        let total =
-            total.ok_or_else(|| Step::Find.nonsense(format!("there is no number at \"{}\"", self.config.total)))?;
-        Ok(Found { entries, total })
-    }
-
-    async fn list(&self, page: Page) -> Result<Found, DirectoryError> {
-        let mut found = Found { entries: Vec::new(), total: 0 };
-        let deadline = self.client.deadline();
-        loop {
-            let have = found.entries.len() as u64;
-            let part = self.list_page(page.offset.saturating_add(have), page.limit - have, deadline).await?;
-            let (given, seen) = (part.entries.len() as u64, page.offset.saturating_add(have));
-            found.total = part.total;
-            found.entries.extend(part.entries);
-            if found.entries.len() as u64 >= page.limit || seen.saturating_add(given) >= part.total {
-                break;
-            }
-            if given == 0 {
-                return Err(Step::Find.nonsense(format!("nobody is listed after {seen} of {}", part.total)));
-            }
-        }
-        found.entries.truncate(usize::try_from(page.limit).unwrap_or(usize::MAX));
-        Ok(found)
+    /// Whether this id cannot be a person's.
+    fn is_group(&self, id: &str) -> bool {
+        self.config.groups().is_some_and(|groups| groups.claims(id))
     }
 }
 
 impl Directory for Rest {
-    async fn read(&self, _: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
-        self.read_by(key, self.client.deadline()).await
+    async fn read(&self, kind: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
+        match kind {
+            ResourceType::User if self.is_group(key) => Ok(None),
+            ResourceType::User => self.people().read_by(key, self.client.deadline()).await,
+            ResourceType::Group => self.teams()?.read(key).await,
+        }
     }
 
-    async fn find(&self, _: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
-        let (path, value) = match lookup {
-            Lookup::All => return self.list(page).await,
-            Lookup::Equal { path, value } => (path, value),
-            Lookup::Member { .. } => return unasked("a group"),
+    async fn find(&self, kind: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+        let records = match kind {
+            ResourceType::User => self.people(),
+            ResourceType::Group => self.teams()?.records,
         };
-        if !self.config.finds_by(path) {
-            return Err(DirectoryError::Failed { reason: format!("no find operation for {path}"), maybe_done: false });
+        let found = match lookup {
+            Lookup::All => records.list(page, self.client.deadline()).await?,
+            Lookup::Equal { path, value } => records.find(path, value, page).await?,
+            Lookup::Member { key } => return self.teams()?.with_member(key, page).await,
+        };
+        if kind == ResourceType::User {
+            return Ok(found);
         }
-        let all = self.find_equal(path, value, self.client.deadline()).await?;
-        let total = all.len() as u64;
-        let (offset, limit) = (usize::try_from(page.offset), usize::try_from(page.limit));
-        let entries = all.into_iter().skip(offset.unwrap_or(usize::MAX)).take(limit.unwrap_or(usize::MAX)).collect();
-        Ok(Found { entries, total })
+        let teams = self.teams()?;
+        Ok(Found { entries: found.entries.into_iter().map(|entry| teams.ours(entry)).collect(), ..found })
+    }
+
+    async fn seek(&self, kind: ResourceType, after: Option<&str>, limit: u64) -> Result<Vec<Entry>, DirectoryError> {
+        if !self.seeks(kind) {
+            return unasked("a walk by key");
+        }
+        if kind == ResourceType::User {
+            return self.people().seek(after, limit).await;
+        }
+        let teams = self.teams()?;
+        let after = match after {
+            Some(id) => Some(teams.groups.own_key(id).ok_or(DirectoryError::NotFound)?),
+            None => None,
+        };
+        let found = teams.records.seek(after, limit).await?;
+        Ok(found.into_iter().map(|entry| teams.ours(entry)).collect())
     }
 
     async fn create(&self, person: &Resource) -> Result<Entry, DirectoryError> {
-        let deadline = self.client.deadline();
-        let call = self.config.plan_create(person).map_err(|error| invalid(&error))?;
-        self.see_that_free(person.user_name(), deadline).await?;
-        let body = self.call(call, deadline).await?.unwrap_or_default();
-        if let Ok(record) = answer::object(&body)
-            && let Ok(key) = answer::key(&self.config, &record)
-        {
-            return self.settled(Step::Create, &key, &body, deadline).await;
-        }
-        // No key came back: ask who has the user name now.
-        let name = person.user_name().unwrap_or_default();
-        let (path, _) = &self.config.find_user_name;
-        let found = self.find_equal(path, name, deadline).await.map_err(after_the_fact)?;
-        <[Entry; 1]>::try_from(found)
-            .map(|[entry]| entry)
-            .map_err(|_| Step::Create.nonsense("it holds no key, and nobody is found by the user name"))
+        self.people().create(person, None, self.client.deadline()).await
     }
 
     async fn update(&self, key: &str, before: &Resource, after: &Resource) -> Result<Entry, DirectoryError> {
-        let deadline = self.client.deadline();
-        let plan = self.config.plan_update(key, before, after).map_err(|error| invalid(&error))?;
-        let lower = |person: &Resource| person.user_name().map(str::to_lowercase);
-        if lower(before) != lower(after) {
-            self.see_that_free(after.user_name(), deadline).await?;
+        if self.is_group(key) {
+            return Err(DirectoryError::NotFound);
         }
-        match plan {
-            Update::Nothing => self.read_by(key, deadline).await?.ok_or(DirectoryError::NotFound),
-            Update::Fields(call) => {
-                let _turn = self.turn(key, deadline).await?;
-                self.patch(key, call, deadline).await
-            }
-            Update::Whole(change) => {
-                let _turn = self.turn(key, deadline).await?;
-                self.put(key, &change, deadline).await
-            }
-        }
+        self.people().update(key, before, after, self.client.deadline()).await
     }
 
-    async fn delete(&self, _: ResourceType, key: &str) -> Result<(), DirectoryError> {
-        let deadline = self.client.deadline();
-        let done = self.call(self.config.plan_delete(key), deadline).await?;
-        done.map(|_| ()).ok_or(DirectoryError::NotFound)
+    async fn delete(&self, kind: ResourceType, key: &str) -> Result<(), DirectoryError> {
+        if kind == ResourceType::User {
+            return if self.is_group(key) { Err(DirectoryError::NotFound) } else { self.people().delete(key).await };
+        }
+        let teams = self.teams()?;
+        teams.records.delete(teams.groups.own_key(key).ok_or(DirectoryError::NotFound)?).await
     }
 
     async fn probe(&self) -> Result<(), DirectoryError> {
-        self.list_page(0, 1, self.client.deadline()).await.map(|_| ())
+        let first = Page { offset: 0, limit: 1 };
+        self.people().list(first, self.client.deadline()).await?;
+        if self.config.groups().is_some() {
+            self.teams()?.records.list(first, self.client.deadline()).await?;
+        }
+        Ok(())
     }
 
-    async fn create_group(&self, _: &Resource, _: &[Member]) -> Result<Entry, DirectoryError> {
-        unasked("a group")
+    async fn create_group(&self, group: &Resource, members: &[Member]) -> Result<Entry, DirectoryError> {
+        self.teams()?.create(group, members).await
     }
 
-    async fn update_group(&self, _: &str, _: &GroupChange) -> Result<Entry, DirectoryError> {
-        unasked("a group")
+    async fn update_group(&self, key: &str, change: &GroupChange) -> Result<Entry, DirectoryError> {
+        self.teams()?.update(key, change).await
     }
 
-    async fn members(&self, _: &str, _: Page) -> Result<Members, DirectoryError> {
-        unasked("a group")
+    async fn members(&self, key: &str, page: Page) -> Result<Members, DirectoryError> {
+        self.teams()?.members(key, page).await
     }
 
-    async fn has_members(&self, _: &str, _: &[&str]) -> Result<Vec<String>, DirectoryError> {
-        unasked("a group")
+    async fn has_members(&self, key: &str, candidates: &[&str]) -> Result<Vec<String>, DirectoryError> {
+        self.teams()?.has_members(key, candidates).await
     }
 
-    async fn memberships(&self, _: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
-        Ok(Vec::new())
+    async fn memberships(&self, members: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+        if self.config.groups().is_none() {
+            return Ok(Vec::new());
+        }
+        self.teams()?.memberships(members).await
     }
 
-    async fn seek(&self, _: ResourceType, _: Option<&str>, _: u64) -> Result<Vec<Entry>, DirectoryError> {
-        unasked("a walk by key")
-    }
-
-    fn seeks(&self, _: ResourceType) -> bool {
-        false
+    fn seeks(&self, kind: ResourceType) -> bool {
+        self.config.of(kind).is_some_and(|config| config.after.is_some())
     }
 
     fn offers(&self, kind: ResourceType) -> bool {
-        kind == ResourceType::User
+        self.config.of(kind).is_some()
     }
 
-    fn finds_by(&self, _: ResourceType, path: &AttrPath) -> bool {
-        self.config.finds_by(path)
+    fn finds_by(&self, kind: ResourceType, path: &AttrPath) -> bool {
+        self.config.of(kind).is_some_and(|config| config.finds_by(path))
     }
 
-    fn holds(&self, _: ResourceType, path: &AttrPath) -> bool {
-        self.config.holds(path)
+    fn holds(&self, kind: ResourceType, path: &AttrPath) -> bool {
+        self.config.of(kind).is_some_and(|config| config.holds(path))
     }
-}
-
-fn encoded(record: &Map<String, Value>) -> Bytes {
-    serde_json::to_vec(record).expect("JSON values can always be written").into()
 }
 
 /// A value that does not fit its field.
 pub(super) fn invalid(error: &Unwritable) -> DirectoryError {
     DirectoryError::Invalid { attribute: Some(error.path.to_string()), detail: format!("must be a {}", error.needs) }
-}
-
-/// A failure while looking what a change has done: the change itself was accepted.
-fn after_the_fact(error: DirectoryError) -> DirectoryError {
-    match error {
-        DirectoryError::Silent => DirectoryError::Silent,
-        other => DirectoryError::Failed { reason: format!("accepted, but then: {other}"), maybe_done: true },
-    }
 }

@@ -2,14 +2,20 @@
 //! `portcullis explain` shows these, so the two cannot drift apart. A call that is `None` cannot be addressed (a key or value
 //! that fits into no URL) and is never made.
 
-use http::Method;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, Method};
 use serde_json::{Map, Value};
 
 use super::answer::Step;
+use super::config::groups::Guard;
+use super::config::listing::Listing;
 use super::config::{Change, Config, Removal};
+use super::paging::{Next, Walk};
+use super::shape::Place;
 use super::template::{Operation, Slot};
 use crate::mapping::{Changes, Kind, Unreadable, Unwritable};
+use crate::ports::Page;
+use crate::scim::ResourceType;
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 
@@ -24,6 +30,8 @@ pub struct Call {
     pub path: PathAndQuery,
     /// The JSON body.
     pub body: Option<Map<String, Value>>,
+    /// The state that it is to change, as `If-Match` (RFC 9110 §13.1.1).
+    pub guard: Option<HeaderValue>,
     filled: Vec<String>,
 }
 
@@ -41,7 +49,7 @@ pub enum Update<'c> {
     Nothing,
     /// One call with the fields that differ.
     Fields(Option<Call>),
-    /// The whole person is read, changed and put in place.
+    /// The person is read, and put in place as a whole or, where fields lie deep inside, in the parts that change.
     Whole(Replacement<'c>),
 }
 
@@ -50,17 +58,60 @@ pub struct Replacement<'c> {
     config: &'c Config,
     operation: &'c Operation,
     changes: Changes,
+    /// Only the members of the record in which something changes are sent.
+    in_parts: bool,
 }
 
 impl Replacement<'_> {
     /// The call that puts `record`, as just read, in place with the changes: also what the table does not know stays.
-    pub fn over(&self, key: &str, mut record: Map<String, Value>) -> Option<Call> {
-        self.config.table.overlay(&mut record, &self.changes);
-        record.shift_remove(&self.config.key);
-        if let Some(version) = &self.config.version {
-            record.shift_remove(version);
+    pub fn over(&self, key: &str, record: &Map<String, Value>) -> Option<Call> {
+        self.with(key, record, None, None)
+    }
+
+    /// As [`Replacement::over`], with another value at a place that the table does not know (null: none), and saying which
+    /// state of the record it is to change.
+    pub fn with(
+        &self,
+        key: &str,
+        record: &Map<String, Value>,
+        placed: Option<(&Place, Value)>,
+        guard: Option<(Guard, Option<HeaderValue>)>,
+    ) -> Option<Call> {
+        let config = self.config;
+        let mut flat = config.shape.flat(record);
+        config.table.overlay(&mut flat, &self.changes);
+        let mut body = config.shape.folded(flat);
+        body.shift_remove(&config.key);
+        let version = config.version.as_ref().and_then(|version| Some((version.clone(), body.shift_remove(version)?)));
+        let place = placed.as_ref().map(|(place, _)| place.top().to_owned());
+        match placed {
+            Some((place, Value::Null)) => place.remove(&mut body),
+            Some((place, value)) => place.set(&mut body, value),
+            None => {}
         }
-        self.config.fill(Step::Update, self.operation, &[(Slot::Id, key)], Some(record))
+        if self.in_parts {
+            let changes = &self.changes;
+            let fields = changes.set.keys().chain(changes.removed.iter().map(|(field, _)| field));
+            let kinds = |top: &str| changes.removed.iter().find(|(field, _)| field == top).map(|(_, kind)| *kind);
+            let mut part = Map::new();
+            for top in fields.map(|field| config.shape.top_of(field)).chain(place.as_deref()) {
+                let value = body.shift_remove(top).filter(|value| !value.is_null());
+                let nothing = || config.nothing(kinds(top));
+                part.entry(top).or_insert_with(|| value.unwrap_or_else(nothing));
+            }
+            body = part;
+        }
+        let (guard, held) = guard.unwrap_or((Guard::None, None));
+        if let (Guard::Version, Some((member, value))) = (guard, version) {
+            body.insert(member, value);
+        }
+        let call = config.fill(Step::Update, self.operation, &[(Slot::Id, key)], Some(body))?;
+        Some(Call { guard: held.filter(|_| guard == Guard::IfMatch), ..call })
+    }
+
+    /// Whether nothing differs that the directory holds.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
     }
 }
 
@@ -96,10 +147,32 @@ impl Config {
         self.fill(Step::Find, operation, &[(Slot::Value, value)], None)
     }
 
-    /// One page of everybody, of [`Config::new`]'s `page_size` at most.
+    /// The first answer of everybody, of [`Config::new`]'s `page_size` at most.
     pub fn plan_list(&self, offset: u64, limit: u64) -> Option<Call> {
-        let (offset, limit) = (offset.to_string(), limit.clamp(1, self.page_size).to_string());
-        self.fill(Step::Find, &self.list, &[(Slot::Offset, &offset), (Slot::Limit, &limit)], None)
+        self.plan_walk(&self.list, &Walk::new(&self.list, Page { offset, limit }), &[])
+    }
+
+    /// The next call of a walk over a list, with what else the list's call must be filled with.
+    pub fn plan_walk(&self, listing: &Listing, walk: &Walk<'_>, slots: &[(Slot, &str)]) -> Option<Call> {
+        match walk.next() {
+            Next::Fill(own) => {
+                let own = own.iter().map(|(slot, text)| (*slot, text.as_str()));
+                let all: Vec<_> = slots.iter().copied().chain(own).collect();
+                // A list that belongs to one entry is gone with it.
+                let step = if slots.is_empty() { Step::Find } else { Step::Read };
+                self.fill(step, &listing.operation, &all, None)
+            }
+            Next::Follow(path) => {
+                let path = path.clone();
+                Some(Call { step: Step::Find, method: Method::GET, path, body: None, guard: None, filled: Vec::new() })
+            }
+        }
+    }
+
+    /// At most `limit` entries after a key, in order of the keys; `None` also where the directory cannot tell them.
+    pub fn plan_after(&self, key: &str, limit: u64) -> Option<Call> {
+        let limit = limit.clamp(1, self.list.page_size).to_string();
+        self.fill(Step::Find, self.after.as_ref()?, &[(Slot::Key, key), (Slot::Limit, &limit)], None)
     }
 
     /// Creating a person.
@@ -107,7 +180,15 @@ impl Config {
     /// # Errors
     /// The first attribute whose value does not fit its field.
     pub fn plan_create(&self, person: &Resource) -> Result<Option<Call>, Unwritable> {
-        Ok(self.fill(Step::Create, &self.create, &[], Some(self.table.record(person)?)))
+        Ok(self.fill(Step::Create, &self.create, &[], Some(self.record(person)?)))
+    }
+
+    /// The record of a new entry, as it is sent.
+    ///
+    /// # Errors
+    /// The first attribute whose value does not fit its field.
+    pub fn record(&self, entry: &Resource) -> Result<Map<String, Value>, Unwritable> {
+        Ok(self.shape.part(self.table.record(entry)?))
     }
 
     /// Changing a person.
@@ -119,16 +200,51 @@ impl Config {
         if changes.is_empty() {
             return Ok(Update::Nothing);
         }
-        Ok(match &self.change {
-            Change::Replace(replace) => Update::Whole(Replacement { config: self, operation: replace, changes }),
+        let replacement = self.replacement(changes);
+        match &self.change {
+            Change::Update(update) | Change::Both { update, .. }
+                if replacement.in_parts && !self.in_depth(&replacement) =>
+            {
+                let record = self.shape.part(self.merge_patch(replacement.changes));
+                Ok(Update::Fields(self.fill(Step::Update, update, &[(Slot::Id, key)], Some(record))))
+            }
+            _ => Ok(Update::Whole(replacement)),
+        }
+    }
+
+    /// A change that is laid over the record as read.
+    ///
+    /// # Errors
+    /// The first attribute whose new value does not fit its field.
+    pub fn plan_over(&self, before: &Resource, after: &Resource) -> Result<Replacement<'_>, Unwritable> {
+        Ok(self.replacement(self.table.changes(before, after)?))
+    }
+
+    fn replacement(&self, changes: Changes) -> Replacement<'_> {
+        let (operation, in_parts) = match &self.change {
+            Change::Replace(replace) => (replace, false),
             Change::Both { replace, .. } if self.removal == Removal::Replace && !changes.removed.is_empty() => {
-                Update::Whole(Replacement { config: self, operation: replace, changes })
+                (replace, false)
             }
-            Change::Update(update) | Change::Both { update, .. } => {
-                let record = self.merge_patch(changes);
-                Update::Fields(self.fill(Step::Update, update, &[(Slot::Id, key)], Some(record)))
-            }
-        })
+            Change::Update(update) | Change::Both { update, .. } => (update, true),
+        };
+        Replacement { config: self, operation, changes, in_parts }
+    }
+
+    /// Whether a change goes deeper than fields can be sent alone.
+    fn in_depth(&self, replacement: &Replacement<'_>) -> bool {
+        let changes = &replacement.changes;
+        let fields = changes.set.keys().chain(changes.removed.iter().map(|(field, _)| field));
+        self.shape.needs_whole(fields.map(String::as_str), self.removal == Removal::Null)
+    }
+
+    /// Whether changes of one entry must take turns, lest one undo another.
+    pub(super) fn takes_turns(&self) -> bool {
+        match &self.change {
+            Change::Update(_) => !self.shape.is_flat(),
+            Change::Both { .. } => self.removal == Removal::Replace || !self.shape.is_flat(),
+            Change::Replace(_) => true,
+        }
     }
 
     /// Removing a person.
@@ -141,35 +257,43 @@ impl Config {
     /// # Errors
     /// The first attribute whose value does not fit its field.
     pub fn fields(&self, person: &Resource) -> Result<Map<String, Value>, Unwritable> {
-        Ok(self.table.changes(&Resource::default(), person)?.set)
+        Ok(self.shape.part(self.table.changes(&Resource::default(), person)?.set))
     }
 
-    /// The person whom a record describes.
+    /// What a record describes: a person, or a group.
     ///
     /// # Errors
     /// The first field that does not hold what the table says.
-    pub fn person(&self, record: &Map<String, Value>) -> Result<Resource, Unreadable> {
-        let mut person = self.table.person(record)?;
-        if person.active().is_none() {
-            person.set(&AttrPath::core("active"), Value::Bool(true));
+    pub fn resource(&self, record: &Map<String, Value>) -> Result<Resource, Unreadable> {
+        let mut resource = if self.shape.is_flat() {
+            self.table.person(record)?
+        } else {
+            self.table.person(&self.shape.flat(record))?
+        };
+        if self.kind == ResourceType::User && resource.active().is_none() {
+            resource.set(&AttrPath::core("active"), Value::Bool(true));
         }
-        Ok(person)
+        Ok(resource)
     }
 
     /// The fields that differ, with what stands for nothing where a value is gone.
     fn merge_patch(&self, changes: Changes) -> Map<String, Value> {
         let mut record = changes.set;
         for (field, kind) in changes.removed {
-            let nothing = match (self.removal, kind) {
-                (Removal::Empty, Kind::Text) => Value::String(String::new()),
-                _ => Value::Null,
-            };
-            record.insert(field, nothing);
+            record.insert(field, self.nothing(Some(kind)));
         }
         record
     }
 
-    fn fill(
+    /// What stands for nothing in a PATCH.
+    fn nothing(&self, kind: Option<Kind>) -> Value {
+        match (self.removal, kind) {
+            (Removal::Empty, Some(Kind::Text)) => Value::String(String::new()),
+            _ => Value::Null,
+        }
+    }
+
+    pub(super) fn fill(
         &self,
         step: Step,
         operation: &Operation,
@@ -178,6 +302,6 @@ impl Config {
     ) -> Option<Call> {
         let path = operation.fill(self.base.prefix(), slots)?;
         let filled = slots.iter().map(|(_, value)| (*value).to_owned()).collect();
-        Some(Call { step, method: operation.method.clone(), path, body, filled })
+        Some(Call { step, method: operation.method.clone(), path, body, guard: None, filled })
     }
 }

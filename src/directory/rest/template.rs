@@ -19,10 +19,30 @@ pub enum Slot {
     Offset,
     /// `{limit}`: how many to give at most.
     Limit,
+    /// `{page}`: the number of a page.
+    Page,
+    /// `{cursor}`: where the page before left off. Its whole parameter is left out when there is none.
+    Cursor,
+    /// `{key}`: the key after which a walk goes on. Its whole parameter is left out when there is none.
+    Key,
+    /// `{member}`: the key of a member.
+    Member,
+    /// `{kind}`: what a member is.
+    Kind,
 }
 
 impl Slot {
-    const ALL: [Self; 4] = [Self::Id, Self::Value, Self::Offset, Self::Limit];
+    const ALL: [Self; 9] = [
+        Self::Id,
+        Self::Value,
+        Self::Offset,
+        Self::Limit,
+        Self::Page,
+        Self::Cursor,
+        Self::Key,
+        Self::Member,
+        Self::Kind,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -30,7 +50,17 @@ impl Slot {
             Self::Value => "value",
             Self::Offset => "offset",
             Self::Limit => "limit",
+            Self::Page => "page",
+            Self::Cursor => "cursor",
+            Self::Key => "key",
+            Self::Member => "member",
+            Self::Kind => "kind",
         }
+    }
+
+    /// Whether an empty value takes its parameter away instead of being sent.
+    const fn may_lack(self) -> bool {
+        matches!(self, Self::Cursor | Self::Key)
     }
 }
 
@@ -57,6 +87,15 @@ impl Operation {
     /// # Errors
     /// Says what is wrong and what to write.
     pub fn parse(text: &str, slots: &[Slot]) -> Result<Self, String> {
+        Self::parse_with(text, slots, &[])
+    }
+
+    /// Reads `METHOD /path`, in which every one of `required` must occur, any of `optional` may, and no other.
+    ///
+    /// # Errors
+    /// Says what is wrong and what to write.
+    pub fn parse_with(text: &str, required: &[Slot], optional: &[Slot]) -> Result<Self, String> {
+        let slots = [required, optional].concat();
         let (method, path) = text.split_once(' ').ok_or("write a method and a path, such as \"GET /users/{id}\"")?;
         let path = path.trim_start();
         let method = match method {
@@ -83,7 +122,7 @@ impl Operation {
                 from.find('}').filter(|_| from.starts_with('{')).ok_or("has a { or } without its other half")?;
             let name = &from[1..close];
             let slot = Slot::ALL.into_iter().find(|slot| slot.name() == name && slots.contains(slot));
-            let slot = slot.ok_or_else(|| match slots {
+            let slot = slot.ok_or_else(|| match &*slots {
                 [] => format!("nothing can be filled in for {{{name}}} here"),
                 slots => format!("nothing can be filled in for {{{name}}} here, only for {}", names(slots)),
             })?;
@@ -96,12 +135,20 @@ impl Operation {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        let holds =
-            |slot: Slot| parts.iter().any(|part| matches!(part, Part::Segment(s) | Part::Parameter(s) if *s == slot));
-        if let Some(missing) = slots.iter().find(|slot| !holds(**slot)) {
+        let operation = Self { method, parts };
+        if let Some(missing) = required.iter().find(|slot| !operation.has(**slot)) {
             return Err(format!("{{{}}} must stand in the path or after ?", missing.name()));
         }
-        Ok(Self { method, parts })
+        let lacking = |part: &Part| matches!(part, Part::Segment(slot) if slot.may_lack());
+        if operation.parts.iter().any(lacking) {
+            return Err("{cursor} and {key} are parameters: they stand after ?".into());
+        }
+        Ok(operation)
+    }
+
+    /// Whether `slot` occurs.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Segment(held) | Part::Parameter(held) if *held == slot))
     }
 
     /// The path below `prefix` with the slots filled in. `None` when a value cannot be addressed at all: empty or made of dots
@@ -109,9 +156,17 @@ impl Operation {
     pub fn fill(&self, prefix: &str, values: &[(Slot, &str)]) -> Option<PathAndQuery> {
         let mut path = String::with_capacity(prefix.len() + 64);
         path.push_str(prefix);
+        let mut left_out = false;
         for part in &self.parts {
             match part {
+                Part::Text(text) if std::mem::take(&mut left_out) => {
+                    path.push_str(text.strip_prefix('&').unwrap_or(text));
+                }
                 Part::Text(text) => path.push_str(text),
+                Part::Parameter(slot) if slot.may_lack() && values.contains(&(*slot, "")) => {
+                    path.truncate(path.rfind(['?', '&']).map_or(path.len(), |at| at + 1));
+                    left_out = true;
+                }
                 Part::Segment(slot) | Part::Parameter(slot) => {
                     let (_, value) = values.iter().find(|(filled, _)| filled == slot)?;
                     let astray = matches!(part, Part::Segment(_)) && value.bytes().all(|byte| byte == b'.');
@@ -121,6 +176,9 @@ impl Operation {
                     path.extend(utf8_percent_encode(value, RESERVED));
                 }
             }
+        }
+        if left_out {
+            path.truncate(path.trim_end_matches(['?', '&']).len());
         }
         PathAndQuery::from_maybe_shared(bytes::Bytes::from(path)).ok()
     }
@@ -156,6 +214,20 @@ mod tests {
             assert_eq!(filled.as_ref().map(PathAndQuery::as_str), query, "{value:?} in a query");
             let filled = read.fill("/v1", &[(Slot::Id, value)]);
             assert_eq!(filled.as_ref().map(PathAndQuery::as_str), path, "{value:?} in a path");
+        }
+    }
+
+    #[test]
+    fn what_there_is_none_of_takes_its_parameter_away() {
+        for (text, cursor, path) in [
+            ("GET /users?cursor={cursor}&limit={limit}", "", "/users?limit=5"),
+            ("GET /users?cursor={cursor}&limit={limit}", "a=", "/users?cursor=a%3D&limit=5"),
+            ("GET /users?limit={limit}&cursor={cursor}", "", "/users?limit=5"),
+            ("GET /users?cursor={cursor}", "", "/users"),
+        ] {
+            let list = Operation::parse_with(text, &[Slot::Cursor], &[Slot::Limit]).unwrap();
+            let filled = list.fill("", &[(Slot::Cursor, cursor), (Slot::Limit, "5")]);
+            assert_eq!(filled.as_ref().map(PathAndQuery::as_str), Some(path), "{text}");
         }
     }
 

@@ -5,29 +5,24 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Method, StatusCode};
 
-use super::browser::{Browser, is_same_origin};
-use super::pages::{self, Consent, SignIn, WrongRole, role_name, scope_list};
-use super::{AuthorizationServer, is_form};
-use crate::config::Tenant;
-use crate::http::error::whole_seconds;
-use crate::http::message::{Request, Response, empty};
+use super::browser::Browser;
+use super::pages::{self, Consent, Contact, WrongRole, role_name, scope_list};
+use super::sign_in::{Doorstep, EXPIRED};
+use super::{AuthorizationServer, is_form, redirect_to};
+use crate::config::{SignIn, Tenant};
+use crate::http::message::{Request, Response};
 use crate::oauth::authorize::{AuthorizationRequest, Registration, ReturnAddress, without_prompt};
 use crate::oauth::opaque::{self, Kind};
 use crate::oauth::parameters::Parameters;
-use crate::oauth::{ErrorCode, OAuthError, Role, Scopes, password, redirect};
+use crate::oauth::{Door, ErrorCode, OAuthError, Role, Scopes, redirect};
 use crate::store::{Administrator, Client, Code, StoreError};
-use crate::types::Secret;
 
 /// How long a code is good for.
 const CODE_LIFE: Duration = Duration::from_mins(1);
-/// How long somebody waits for their password to be verified before they are asked to come again.
-const HASHING_WAIT: Duration = Duration::from_secs(10);
-/// One text for every wrong guess. It goes with 403: 401 would need a challenge (RFC 9110 §15.5.2) that no form can meet, and a
-/// browser that sees 200 offers to keep the wrong password.
-const WRONG: &str = "The user name or the password is not right, or the account is disabled.";
-
+/// How many are named who could help.
+const NAMED: usize = 5;
 /// Why there is no next step: an answer instead.
 enum Stop {
     Answer(Box<Response>),
@@ -75,7 +70,7 @@ impl AuthorizationServer {
         if request.method == Method::POST {
             return self.step(&conversation, request).await;
         }
-        let administrator = self.signed_in(&conversation).await?;
+        let administrator = self.visitor(tenant, &conversation.browser).await?;
         let prompt = conversation.request.prompt;
         match administrator {
             _ if prompt.none => {
@@ -86,9 +81,9 @@ impl AuthorizationServer {
                 Ok(conversation.refuse(StatusCode::FOUND, &OAuthError::new(code, text)))
             }
             Some(administrator) if !prompt.login => {
-                Ok(self.access_request(&conversation, &administrator, StatusCode::OK, None))
+                Ok(self.access_request(&conversation, &administrator, StatusCode::OK, None).await?)
             }
-            _ => Ok(self.sign_in_page(&conversation, StatusCode::OK, None, None)),
+            _ => Ok(self.ask_who(&conversation, StatusCode::OK, None)),
         }
     }
 
@@ -111,7 +106,8 @@ impl AuthorizationServer {
             public: client.public,
         };
         let address = ReturnAddress::of(&parameters, &registration).map_err(broken)?;
-        let parsed = AuthorizationRequest::parse(&parameters, &registration)
+        let parsed = super::clients::open(&client, Door::Code)
+            .and_then(|()| AuthorizationRequest::parse(&parameters, &registration))
             .map_err(|error| Stop::from(redirect_to(StatusCode::FOUND, &address.with_error(&error, &tenant.issuer))))?;
         let browser = Browser::of(tenant, &request.headers, &self.random);
         Ok(Conversation { tenant, path: &request.path, query, client, address, request: parsed, browser })
@@ -123,78 +119,24 @@ impl AuthorizationServer {
         let form = Parameters::parse(&request.body).ok().filter(|_| is_form(request));
         let field = |name| form.as_ref().and_then(|form| form.text(name).ok().flatten());
         let token = field("form_token").unwrap_or_default();
-        if !is_same_origin(tenant, &request.headers)
-            || !self.derivation.is_form_token(token, &tenant.name, &browser.cookie)
-        {
-            let alert =
-                Some("This page had expired. Please try again; if it happens again, allow cookies for this site.");
-            return self.again(conversation, alert).await;
-        }
+        let Some(form) = form.as_ref().filter(|_| self.is_own_form(tenant, browser, &request.headers, token)) else {
+            return self.again(conversation, Some(EXPIRED)).await;
+        };
         match field("action") {
             Some("deny") => {
                 let error = OAuthError::new(ErrorCode::AccessDenied, "The administrator did not approve.");
                 Ok(conversation.refuse(StatusCode::SEE_OTHER, &error))
             }
             Some("switch") => {
-                self.store.end_session(&browser.cookie.digest()).await?;
-                let response = redirect_to(StatusCode::SEE_OTHER, &conversation.here(conversation.query));
-                Ok(Browser::new(&self.random).remember(tenant, response))
+                Ok(self.leave(tenant, browser, &conversation.here(&conversation.for_another_account())).await?)
             }
             Some("authorize") => self.approve(conversation).await,
             Some("sign_in") | None => {
-                let username = field("username").unwrap_or_default();
-                let password = Secret::new(field("password").unwrap_or_default());
-                self.sign_in(conversation, request, username, password).await
+                let (here, onwards) = conversation.addresses();
+                Ok(self.sign_in(&conversation.doorstep(&here, &onwards), request, form).await?)
             }
             Some(_) => self.again(conversation, None).await,
         }
-    }
-
-    /// Somebody says who they are.
-    async fn sign_in(
-        &self,
-        conversation: &Conversation<'_>,
-        request: &Request,
-        username: &str,
-        password: Secret,
-    ) -> Result<Response, Stop> {
-        let tenant = conversation.tenant;
-        let attempt = self.throttle.attempt(&tenant.name, username, request.peer);
-        let braked = |wait: Duration| {
-            let alert = format!("Too many wrong guesses. Try again in {} seconds.", whole_seconds(wait));
-            let page =
-                self.sign_in_page(conversation, StatusCode::TOO_MANY_REQUESTS, Some(username), Some(alert.as_str()));
-            pages::retry_after(page, wait)
-        };
-        if let Some(wait) = self.throttle.wait(&attempt) {
-            return Ok(braked(wait));
-        }
-        let Ok(Ok(permit)) = tokio::time::timeout(HASHING_WAIT, self.hashing.acquire()).await else {
-            let alert = Some("Many people are signing in just now. Please try again in a moment.");
-            let page = self.sign_in_page(conversation, StatusCode::SERVICE_UNAVAILABLE, Some(username), alert);
-            return Ok(pages::retry_after(page, Duration::from_secs(5)));
-        };
-        // Guesses sent side by side queue up here; those behind the one that was too many go no further.
-        if let Some(wait) = self.throttle.wait(&attempt) {
-            return Ok(braked(wait));
-        }
-        let found = self.store.administrator(&tenant.name, username).await?;
-        // An unknown name costs as much as a wrong password.
-        let hash = found.as_ref().map_or_else(|| password::DECOY.to_owned(), |found| found.password_hash.clone());
-        let right = tokio::task::spawn_blocking(move || password::verify(&password, &hash)).await.unwrap_or(false);
-        drop(permit);
-        let Some(administrator) = found.filter(|found| right && !found.disabled) else {
-            self.throttle.wrong(&attempt);
-            return Ok(self.sign_in_page(conversation, StatusCode::FORBIDDEN, Some(username), Some(WRONG)));
-        };
-        self.store.end_session(&conversation.browser.cookie.digest()).await?;
-        let browser = Browser::new(&self.random);
-        if !self.store.add_session(&browser.cookie.digest(), &administrator).await? {
-            return Ok(self.sign_in_page(conversation, StatusCode::FORBIDDEN, Some(username), Some(WRONG)));
-        }
-        self.throttle.right(&attempt);
-        let onwards = conversation.here(&without_prompt(conversation.query));
-        Ok(browser.remember(tenant, redirect_to(StatusCode::SEE_OTHER, &onwards)))
     }
 
     /// The administrator pressed Authorize.
@@ -202,11 +144,13 @@ impl AuthorizationServer {
         let Conversation { tenant, client, address, request, .. } = conversation;
         let signed_out = || {
             let alert = Some("You have been signed out in the meantime. Please sign in again.");
-            Ok(self.sign_in_page(conversation, StatusCode::FORBIDDEN, None, alert))
+            Ok(self.ask_who(conversation, StatusCode::FORBIDDEN, alert))
         };
-        let Some(administrator) = self.signed_in(conversation).await? else { return signed_out() };
+        let Some(administrator) = self.visitor(conversation.tenant, &conversation.browser).await? else {
+            return signed_out();
+        };
         if !may_authorize(administrator.role) {
-            return Ok(self.access_request(conversation, &administrator, StatusCode::FORBIDDEN, None));
+            return Ok(self.access_request(conversation, &administrator, StatusCode::FORBIDDEN, None).await?);
         }
         let code = opaque::mint(Kind::Code, &self.random);
         let approved = Code {
@@ -221,69 +165,56 @@ impl AuthorizationServer {
         if !self.store.add_code(&tenant.name, &session, &code.digest(), &approved).await? {
             return signed_out();
         }
-        let expires_in = tenant.dialect.oauth_alias.map(|_| CODE_LIFE.as_secs());
+        let expires_in = tenant.dialect.oauth_alias.as_ref().map(|_| CODE_LIFE.as_secs());
         Ok(redirect_to(StatusCode::SEE_OTHER, &address.with_code(code.expose(), &tenant.issuer, expires_in)))
     }
 
     /// The page of the step the administrator is at, with a word on why they see it again.
     async fn again(&self, conversation: &Conversation<'_>, alert: Option<&str>) -> Result<Response, Stop> {
-        Ok(match self.signed_in(conversation).await? {
-            Some(administrator) => self.access_request(conversation, &administrator, StatusCode::FORBIDDEN, alert),
-            None => self.sign_in_page(conversation, StatusCode::FORBIDDEN, None, alert),
+        Ok(match self.visitor(conversation.tenant, &conversation.browser).await? {
+            Some(administrator) => {
+                self.access_request(conversation, &administrator, StatusCode::FORBIDDEN, alert).await?
+            }
+            None => self.ask_who(conversation, StatusCode::FORBIDDEN, alert),
         })
     }
 
-    /// Whose session the browser is in.
-    async fn signed_in(&self, conversation: &Conversation<'_>) -> Result<Option<Administrator>, StoreError> {
-        let tenant = &conversation.tenant.name;
-        let Some(id) = self.store.session(tenant, &conversation.browser.cookie.digest()).await? else {
-            return Ok(None);
-        };
-        Ok(self.store.administrator_by_id(tenant, id).await?.filter(|administrator| !administrator.disabled))
+    /// The sign-in page of this conversation.
+    fn ask_who(&self, conversation: &Conversation<'_>, status: StatusCode, alert: Option<&str>) -> Response {
+        let (here, onwards) = conversation.addresses();
+        self.sign_in_page(&conversation.doorstep(&here, &onwards), status, None, alert)
     }
 
-    fn sign_in_page(
-        &self,
-        conversation: &Conversation<'_>,
-        status: StatusCode,
-        username: Option<&str>,
-        alert: Option<&str>,
-    ) -> Response {
-        let Conversation { tenant, client, browser, request, .. } = conversation;
-        let page = SignIn {
-            tenant: &tenant.name,
-            client: &client.name,
-            username: username.or(request.login_hint.as_deref()).unwrap_or_default(),
-            form_token: &self.derivation.form_token(&tenant.name, &browser.cookie),
-            alert,
-        };
-        browser.remember(tenant, page.page(status, conversation.onward().as_deref()))
-    }
-
-    /// The Access Request, or why this administrator cannot answer it.
-    fn access_request(
+    /// The Access Request, or why this administrator cannot answer it and who can.
+    async fn access_request(
         &self,
         conversation: &Conversation<'_>,
         administrator: &Administrator,
         status: StatusCode,
         alert: Option<&str>,
-    ) -> Response {
+    ) -> Result<Response, StoreError> {
         let Conversation { tenant, client, browser, request, address, .. } = conversation;
-        let form_token = &self.derivation.form_token(&tenant.name, &browser.cookie);
+        let form_token = &self.form_token(tenant, browser);
         let destination = &redirect::destination(&address.uri);
         let onward = conversation.onward();
         if !may_authorize(administrator.role) {
-            return WrongRole {
+            let who_can = match tenant.contact {
+                Some(_) => Vec::new(),
+                None => self.who_can_authorize(tenant, administrator).await?,
+            };
+            let page = WrongRole {
                 tenant: &tenant.name,
                 client: &client.name,
                 username: &administrator.username,
                 role: role_name(administrator.role),
+                contact: tenant.contact.as_deref().map(Contact::new),
+                who_can: who_can.join(", "),
                 destination,
                 form_token,
-            }
-            .page(onward.as_deref());
+            };
+            return Ok(page.page(onward.as_deref()));
         }
-        Consent {
+        let page = Consent {
             tenant: &tenant.name,
             client: &client.name,
             username: &administrator.username,
@@ -292,12 +223,45 @@ impl AuthorizationServer {
             destination,
             form_token,
             alert,
-        }
-        .page(status, onward.as_deref())
+        };
+        Ok(page.page(status, onward.as_deref()))
+    }
+
+    /// The names of some who may authorize, for a colleague of theirs who may not.
+    async fn who_can_authorize(&self, tenant: &Tenant, asks: &Administrator) -> Result<Vec<String>, StoreError> {
+        let all = self.store.administrators(&tenant.name).await?;
+        let can = |other: &Administrator| may_authorize(other.role) && !other.disabled && other.source == asks.source;
+        Ok(all.into_iter().filter(can).take(NAMED).map(|administrator| administrator.username).collect())
     }
 }
 
 impl Conversation<'_> {
+    /// This step's address, and the next one's.
+    fn addresses(&self) -> (String, String) {
+        (self.here(self.query), self.here(&without_prompt(self.query)))
+    }
+
+    fn doorstep<'a>(&'a self, here: &'a str, onwards: &'a str) -> Doorstep<'a> {
+        Doorstep {
+            tenant: self.tenant,
+            browser: &self.browser,
+            here,
+            onwards,
+            client: Some(&self.client.name),
+            targets: self.onward(),
+            login_hint: self.request.login_hint.as_deref(),
+            afresh: self.request.prompt.login,
+        }
+    }
+
+    /// The query for somebody who wants to be somebody else: a provider that still knows them shall ask.
+    fn for_another_account(&self) -> String {
+        match self.tenant.sign_in {
+            SignIn::Oidc(_) => format!("{}&prompt=login", without_prompt(self.query)),
+            SignIn::Local | SignIn::Directory(_) => self.query.to_owned(),
+        }
+    }
+
     /// Back to the client with a refusal.
     fn refuse(&self, status: StatusCode, error: &OAuthError) -> Response {
         redirect_to(status, &self.address.with_error(error, &self.tenant.issuer))
@@ -314,8 +278,8 @@ impl Conversation<'_> {
     }
 }
 
-/// Which roles may approve an Access Request.
-const fn may_authorize(role: Role) -> bool {
+/// Which roles may approve an Access Request, and take back what was approved.
+pub(in crate::http) const fn may_authorize(role: Role) -> bool {
     match role {
         Role::SuperUser | Role::AccountAdmin => true,
         Role::Viewer => false,
@@ -332,17 +296,4 @@ fn posted_request(request: &Request) -> Response {
         Some(body) => redirect_to(StatusCode::SEE_OTHER, &format!("{}?{body}", request.path)),
         None => pages::broken_request(&OAuthError::invalid_request("The request has no parameters.")),
     }
-}
-
-/// A redirect that is kept nowhere.
-fn redirect_to(status: StatusCode, to: &str) -> Response {
-    let Ok(location) = HeaderValue::try_from(to) else {
-        return pages::broken_request(&OAuthError::invalid_request("The redirect_uri cannot be put into a header."));
-    };
-    let mut response = empty(status);
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, location);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    response
 }

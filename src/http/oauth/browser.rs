@@ -1,4 +1,5 @@
-//! What ties a browser to its forms and its session: one cookie.
+//! What ties a browser to its forms and its session: one cookie. A second one is the mark of a browser that an account signed in
+//! with before, by which the brake on guessing tells its owner from strangers.
 //!
 //! The cookie is 32 random bytes. Before sign-in it means nothing but "the same browser as before", which is what form tokens are bound
 //! to; at sign-in it is replaced by a fresh one whose hash stands in the state (no session fixation). Over https it has the
@@ -9,11 +10,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::config::Tenant;
-use crate::http::message::Response;
+use crate::http::message::{Request, Response};
 use crate::types::{Random, Secret};
 
+/// How long a browser keeps its mark, in seconds: half a year.
+const MARK_LIFE: u32 = 15_768_000;
+
 /// The browser a request comes from.
-pub(super) struct Browser {
+pub(in crate::http) struct Browser {
     /// What the cookie holds.
     pub cookie: Secret,
     /// Whether it has yet to be given to the browser.
@@ -23,14 +27,7 @@ pub(super) struct Browser {
 impl Browser {
     /// The browser of a request: the one its cookie names, else a new one.
     pub(super) fn of(tenant: &Tenant, headers: &HeaderMap, random: &Random) -> Self {
-        let name = cookie_name(tenant);
-        let cookie = headers
-            .get_all(header::COOKIE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .find_map(|(key, value)| (key == name).then_some(value))
+        let cookie = cookie(headers, &cookie_name(tenant, ""))
             .filter(|value| value.len() == 43 && URL_SAFE_NO_PAD.decode(value).is_ok());
         match cookie {
             Some(value) => Self { cookie: Secret::new(value), fresh: false },
@@ -44,16 +41,43 @@ impl Browser {
     }
 
     /// Gives the cookie to the browser with `response`, if it has it not.
-    pub(super) fn remember(&self, tenant: &Tenant, mut response: Response) -> Response {
+    pub(in crate::http) fn remember(&self, tenant: &Tenant, mut response: Response) -> Response {
         if self.fresh {
-            let secure = if is_https(tenant) { "; Secure" } else { "" };
-            let value =
-                format!("{}={}; Path=/; HttpOnly; SameSite=Lax{secure}", cookie_name(tenant), self.cookie.expose());
-            if let Ok(value) = HeaderValue::try_from(value) {
-                response.headers_mut().append(header::SET_COOKIE, value);
-            }
+            set_cookie(tenant, &mut response, "", self.cookie.expose(), "");
         }
         response
+    }
+
+    /// The mark that the browser of a request says it has.
+    pub(super) fn mark(tenant: &Tenant, headers: &HeaderMap) -> Option<String> {
+        cookie(headers, &cookie_name(tenant, "-browser")).filter(|mark| mark.len() <= 128).map(str::to_owned)
+    }
+
+    /// Gives the browser a mark with `response`.
+    pub(super) fn give_mark(tenant: &Tenant, mut response: Response, mark: Option<&str>) -> Response {
+        if let Some(mark) = mark {
+            set_cookie(tenant, &mut response, "-browser", mark, &format!("; Max-Age={MARK_LIFE}"));
+        }
+        response
+    }
+}
+
+/// The value of a cookie, if the browser sends it.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+fn set_cookie(tenant: &Tenant, response: &mut Response, kind: &str, value: &str, more: &str) {
+    let secure = if is_https(tenant) { "; Secure" } else { "" };
+    let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{more}", cookie_name(tenant, kind));
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }
 
@@ -61,8 +85,20 @@ fn is_https(tenant: &Tenant) -> bool {
     tenant.issuer.starts_with("https://")
 }
 
-fn cookie_name(tenant: &Tenant) -> String {
-    format!("{}portcullis-{}", if is_https(tenant) { "__Host-" } else { "" }, tenant.name)
+fn cookie_name(tenant: &Tenant, kind: &str) -> String {
+    format!("{}portcullis-{}{kind}", if is_https(tenant) { "__Host-" } else { "" }, tenant.name)
+}
+
+/// The tenant's address on the host that a request came to, without a slash at its end: its issuer, or a host name of its own.
+pub(super) fn own_address(tenant: &Tenant, request: &Request) -> String {
+    let prefixed = request.path.strip_prefix("/t/").and_then(|rest| rest.strip_prefix(tenant.name.as_str()));
+    let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_ascii_lowercase);
+    let scheme = if is_https(tenant) { "https" } else { "http" };
+    let own = |host: &String| tenant.hosts.contains(host);
+    match host.filter(own) {
+        Some(host) if prefixed.is_none() => format!("{scheme}://{host}"),
+        _ => tenant.issuer.clone(),
+    }
 }
 
 /// Whether a POST comes from a page of our own, as far as the browser says. Browsers that say nothing are let through:

@@ -4,10 +4,17 @@
 //! refusal leaves in the form its reader parses: a page for a person, JSON for a client, a redirect for a client by way of
 //! a person.
 
-mod authorize;
-mod browser;
-mod pages;
+pub(in crate::http) mod authorize;
+pub(in crate::http) mod browser;
+mod clients;
+mod directory_sign_in;
+mod expiry;
+mod federation;
+mod oidc;
+mod outbound;
+pub(in crate::http) mod pages;
 mod revoke;
+pub(in crate::http) mod sign_in;
 mod signing;
 mod throttle;
 mod token;
@@ -20,22 +27,30 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::authenticate::{FirstUses, Verdicts};
-use super::message::{Request, Response, answer};
+use super::message::{Request, Response, answer, empty};
 use super::page;
-use crate::config::Tenant;
-use crate::oauth::client::Credentials;
+use crate::config::{self, Tenant};
 use crate::oauth::derive::DerivationKey;
 use crate::oauth::metadata;
 use crate::oauth::parameters::{MAX_TOTAL, Parameters};
 use crate::oauth::{ErrorCode, OAuthError};
-use crate::store::{Client, Store, StoreError};
-use crate::types::{Clock, Digest, Random};
+use crate::store::{Store, StoreError};
+use crate::types::{Clock, Random};
 use browser::Browser;
+use clients::Acquaintances;
+use directory_sign_in::Verifiers;
+pub use expiry::Expiring;
+pub(super) use federation::Distrust;
+use federation::Foreign;
+use oidc::Providers;
 use signing::Keys;
+pub use signing::add_key;
 use throttle::Throttle;
 
 /// How many passwords are verified at once: each takes 19 MiB and a core for a while.
 const HASHING: usize = 2;
+/// How many passwords user systems are asked about at once, of all tenants.
+const ASKING: usize = 32;
 
 /// Why the authorization server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +80,15 @@ pub enum Endpoint {
     Metadata,
     /// Ends the administrator's session; for forms on pages of our own.
     SignOut,
+    /// `/oauth/callback`: back from the organisation's OpenID provider.
+    Callback,
 }
 
 impl Endpoint {
     /// A refusal in the form of the endpoint's readers: a page for people, JSON for clients.
     fn refuse(self, status: StatusCode, text: &'static str) -> Response {
         match self {
-            Self::Authorize | Self::SignOut => page::refusal(status, text, None),
+            Self::Authorize | Self::SignOut | Self::Callback => page::refusal(status, text, None),
             _ => refusal(status, &OAuthError::invalid_request(text)),
         }
     }
@@ -80,7 +97,7 @@ impl Endpoint {
     fn allows(self, method: &Method) -> (bool, &'static str) {
         match self {
             Self::Authorize => ([Method::GET, Method::HEAD, Method::POST].contains(method), "GET, HEAD, POST"),
-            Self::Jwks | Self::Metadata => ([Method::GET, Method::HEAD].contains(method), "GET, HEAD"),
+            Self::Jwks | Self::Metadata | Self::Callback => ([Method::GET, Method::HEAD].contains(method), "GET, HEAD"),
             Self::Token | Self::Revoke | Self::Introspect | Self::SignOut => (*method == Method::POST, "POST"),
         }
     }
@@ -94,11 +111,16 @@ pub struct AuthorizationServer {
     pub(super) first_uses: Arc<FirstUses>,
     /// Writes begun off the path of a request.
     pub(super) background: TaskTracker,
+    pub(super) foreign: Foreign,
+    acquaintances: Acquaintances,
     keys: Keys,
     random: Random,
     derivation: DerivationKey,
     throttle: Throttle,
     hashing: Semaphore,
+    asking: Semaphore,
+    providers: Providers,
+    verifiers: Verifiers,
 }
 
 impl AuthorizationServer {
@@ -106,15 +128,21 @@ impl AuthorizationServer {
     ///
     /// # Errors
     /// When the state is not available or a key in it cannot be used.
-    pub async fn open(store: Store, clock: Clock, random: Random) -> Result<Self, OpenError> {
+    pub async fn open(store: Store, keys: &config::Keys, clock: Clock, random: Random) -> Result<Self, OpenError> {
+        store.unlock(&keys.master, &random).await?;
         Ok(Self {
-            keys: Keys::open(&store, &random).await?,
+            keys: Keys::open(&store, keys.algorithm, &clock, &random).await?,
             derivation: DerivationKey::new(&store.server_secret("derivation", &random.bytes()).await?),
             throttle: Throttle::new(&clock, &random),
             verdicts: Verdicts::new(),
+            foreign: Foreign::new(&clock),
+            acquaintances: Acquaintances::new(),
             first_uses: Arc::default(),
             background: TaskTracker::new(),
             hashing: Semaphore::new(HASHING),
+            asking: Semaphore::new(ASKING),
+            providers: Providers::new(clock.clone()),
+            verifiers: Verifiers::new(clock.clone()),
             store,
             clock,
             random,
@@ -123,7 +151,8 @@ impl AuthorizationServer {
 
     /// Answers a request to one of the endpoints of `tenant`.
     pub async fn handle(&self, tenant: &Tenant, endpoint: Endpoint, request: Request) -> Response {
-        if !tenant.dialect.oauth {
+        // Administrators sign in to every tenant's console.
+        if !tenant.dialect.oauth && !matches!(endpoint, Endpoint::Callback | Endpoint::SignOut) {
             let text = "This tenant has no authorization server; its identity provider uses a secret token.";
             return endpoint.refuse(StatusCode::NOT_FOUND, text);
         }
@@ -141,15 +170,29 @@ impl AuthorizationServer {
             Endpoint::Introspect => {
                 self.introspect(tenant, &request).await.unwrap_or_else(|fault| fault.answer(tenant))
             }
-            Endpoint::Jwks => published(&self.keys.jwks()),
+            Endpoint::Jwks => published(&self.keys.jwks(self.clock.now())),
             Endpoint::Metadata => published(&metadata::document(&tenant.issuer)),
             Endpoint::SignOut => self.sign_out(tenant, &request).await,
+            Endpoint::Callback => self.callback(tenant, &request).await,
         }
     }
 
     /// Drops every cached verdict about a token: the state's generation moved.
     pub fn forget(&self) {
         self.verdicts.forget();
+    }
+
+    /// Takes up what another process did: verdicts are void, and there may be other signing keys.
+    pub async fn catch_up(&self) {
+        self.forget();
+        match self.keys.reload(&self.store).await {
+            // A verdict of the meantime may rest on a key that is gone.
+            Ok(true) => self.forget(),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(error = %error, "the signing keys cannot be read again; those known stay in use");
+            }
+        }
     }
 
     /// Waits for writes that were begun off the path of a request; for the end of the process.
@@ -163,9 +206,7 @@ impl AuthorizationServer {
         let browser = Browser::of(tenant, &request.headers, &self.random);
         let form = Parameters::parse(&request.body);
         let token = form.as_ref().ok().and_then(|form| form.text("form_token").ok().flatten()).unwrap_or_default();
-        if !browser::is_same_origin(tenant, &request.headers)
-            || !self.derivation.is_form_token(token, &tenant.name, &browser.cookie)
-        {
+        if !self.is_own_form(tenant, &browser, &request.headers, token) {
             return pages::expired();
         }
         match self.store.end_session(&browser.cookie.digest()).await {
@@ -188,33 +229,6 @@ impl AuthorizationServer {
         form.distinct()?;
         Ok(form)
     }
-
-    /// The client that a request proves to be from (RFC 6749 §2.3).
-    async fn client_of(&self, tenant: &Tenant, request: &Request, form: &Parameters) -> Result<Client, Fault> {
-        let mut headers = request.headers.get_all(header::AUTHORIZATION).iter();
-        let authorization = headers.next();
-        if headers.next().is_some() {
-            return Err(OAuthError::invalid_request("The request has more than one Authorization header.").into());
-        }
-        let said = Credentials::read(authorization.map(HeaderValue::as_bytes), form)?;
-        let client = self.store.client(&tenant.name, &said.id).await?.filter(|client| !client.disabled);
-        let now = self.clock.now();
-        // An unknown client costs a comparison too.
-        let presented = said.secret.as_ref().map_or(Digest([0; 32]), crate::types::Secret::digest);
-        let fits = match &client {
-            Some(client) => client
-                .secrets
-                .iter()
-                .filter(|secret| secret.expires.is_none_or(|expires| now < expires))
-                .fold(false, |fits, secret| fits | secret.digest.same(&presented)),
-            None => Digest([1; 32]).same(&presented),
-        };
-        match client {
-            Some(client) if client.public && said.secret.is_none() => Ok(client),
-            Some(client) if !client.public && said.secret.is_some() && fits => Ok(client),
-            _ => Err(OAuthError::invalid_client().into()),
-        }
-    }
 }
 
 /// Whether the body is a form; a missing type is taken for one, and parameters such as a charset do not matter.
@@ -223,6 +237,19 @@ fn is_form(request: &Request) -> bool {
         let media_type = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
         media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded")
     }) && request.body.len() <= MAX_TOTAL
+}
+
+/// A redirect that is kept nowhere.
+pub(in crate::http) fn redirect_to(status: StatusCode, to: &str) -> Response {
+    let Ok(location) = HeaderValue::try_from(to) else {
+        return pages::broken_request(&OAuthError::invalid_request("The redirect_uri cannot be put into a header."));
+    };
+    let mut response = empty(status);
+    let headers = response.headers_mut();
+    headers.insert(header::LOCATION, location);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 /// Why a client does not get what it asked for.

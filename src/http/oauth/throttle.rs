@@ -2,7 +2,8 @@
 //!
 //! Three budgets: an address; an account as tried from one address; and, as a wide net under a guess spread over many addresses, an
 //! account as such. The last lets a trickle through and never holds for an address from which the account was signed in to
-//! before, so that a stranger cannot lock an administrator out. Keys are hashed into a fixed number of
+//! before. A browser that the account signed in with before bears a mark and has a budget of its own instead of all three, so that a
+//! stranger cannot lock an administrator out, not even from behind the same address. Keys are hashed into a fixed number of
 //! buckets under a random seed: memory is bounded whatever names and addresses are tried, and nothing needs sweeping.
 
 use std::collections::HashMap;
@@ -84,6 +85,7 @@ pub(super) struct Throttle {
     address: Budget,
     account_at_address: Budget,
     account: Budget,
+    browser: Budget,
     known: Mutex<HashMap<Bucket, Digest>>,
 }
 
@@ -93,6 +95,8 @@ pub(super) struct Attempt {
     account_at_address: Bucket,
     account: Bucket,
     pair: Digest,
+    /// The browser, if it bears the account's mark.
+    browser: Option<Bucket>,
 }
 
 impl Throttle {
@@ -103,12 +107,14 @@ impl Throttle {
             address: Budget::new(burst(50), Duration::from_secs(3), clock),
             account_at_address: Budget::new(burst(10), Duration::from_secs(10), clock),
             account: Budget::new(burst(100), Duration::from_secs(5), clock),
+            browser: Budget::new(burst(10), Duration::from_secs(10), clock),
             known: Mutex::default(),
         }
     }
 
-    /// An attempt at `username` of `tenant` from `address`. A host owns a whole /64 of IPv6, so that counts as one address.
-    pub(super) fn attempt(&self, tenant: &str, username: &str, address: IpAddr) -> Attempt {
+    /// An attempt at `username` of `tenant` from `address`, by a browser that bears the account's `mark`, which is known to be genuine.
+    /// A host owns a whole /64 of IPv6, so that counts as one address.
+    pub(super) fn attempt(&self, tenant: &str, username: &str, address: IpAddr, mark: Option<&str>) -> Attempt {
         let address = match address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => match address.to_ipv4_mapped() {
@@ -123,11 +129,16 @@ impl Throttle {
             account_at_address: bucket(&pair),
             account: bucket(&self.digest(&account)),
             pair,
+            browser: mark.map(|mark| bucket(&self.digest(&format!("{account}\0{mark}")))),
         }
     }
 
     /// How long the attempt has to wait; `None` if it may go on.
     pub(super) fn wait(&self, attempt: &Attempt) -> Option<Duration> {
+        if let Some(browser) = attempt.browser {
+            let wait = self.browser.wait(browser);
+            return (wait > Duration::ZERO).then_some(wait);
+        }
         let mut wait = self.address.wait(attempt.address).max(self.account_at_address.wait(attempt.account_at_address));
         if !self.is_known(attempt) {
             wait = wait.max(self.account.wait(attempt.account));
@@ -137,6 +148,9 @@ impl Throttle {
 
     /// The guess was wrong.
     pub(super) fn wrong(&self, attempt: &Attempt) {
+        if let Some(browser) = attempt.browser {
+            return self.browser.count(browser);
+        }
         self.address.count(attempt.address);
         self.account_at_address.count(attempt.account_at_address);
         self.account.count(attempt.account);
@@ -176,7 +190,7 @@ mod tests {
     }
 
     fn guess(throttle: &Throttle, name: &str, address: &str) -> Option<Duration> {
-        let attempt = throttle.attempt("acme", name, address.parse().unwrap());
+        let attempt = throttle.attempt("acme", name, address.parse().unwrap(), None);
         let wait = throttle.wait(&attempt);
         if wait.is_none() {
             throttle.wrong(&attempt);
@@ -211,7 +225,7 @@ mod tests {
     #[test]
     fn a_spread_guess_meets_a_trickle_that_does_not_hold_up_the_administrator() {
         let (throttle, clock) = throttle();
-        let home = throttle.attempt("acme", "ada", "198.51.100.1".parse().unwrap());
+        let home = throttle.attempt("acme", "ada", "198.51.100.1".parse().unwrap(), None);
         throttle.right(&home);
         for index in 0..100 {
             assert_eq!(guess(&throttle, "ada", &format!("192.0.2.{index}")), None, "{index}");
@@ -220,5 +234,21 @@ mod tests {
         assert_eq!(throttle.wait(&home), None);
         clock.advance(Duration::from_secs(5));
         assert_eq!(guess(&throttle, "ada", "192.0.2.201"), None);
+    }
+
+    #[test]
+    fn a_marked_browser_is_held_up_by_its_own_guesses_alone() {
+        let (throttle, _) = throttle();
+        for index in 0..60 {
+            guess(&throttle, &format!("user{}", index / 12), "192.0.2.1");
+        }
+        assert!(guess(&throttle, "ada", "192.0.2.1").is_some(), "the address is shut");
+        let marked = |mark| throttle.attempt("acme", "ada", "192.0.2.1".parse().unwrap(), Some(mark));
+        for _ in 0..10 {
+            assert_eq!(throttle.wait(&marked("m")), None);
+            throttle.wrong(&marked("m"));
+        }
+        assert!(throttle.wait(&marked("m")).is_some(), "a stolen mark is worth ten guesses");
+        assert_eq!(throttle.wait(&marked("n")), None);
     }
 }

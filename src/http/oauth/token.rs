@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::clients::{Known, Proved, open};
 use super::{AuthorizationServer, Fault, private};
 use crate::config::Tenant;
 use crate::http::message::{Request, Response};
@@ -11,9 +12,9 @@ use crate::oauth::claims::{Claims, TokenId, base36, subject};
 use crate::oauth::exchange::{self, Approved, Presented};
 use crate::oauth::opaque::{self, Kind};
 use crate::oauth::parameters::Parameters;
-use crate::oauth::refresh::{Generation, Verdict, judge};
-use crate::oauth::{ErrorCode, OAuthError, Scopes};
-use crate::store::{Client, FirstTokens, Redeemed, Refreshed, Span, Turn};
+use crate::oauth::refresh::{Generation, Lifetime, Verdict, judge};
+use crate::oauth::{Door, ErrorCode, OAuthError, Scopes};
+use crate::store::{Client, FirstTokens, Held, Redeemed, Refreshed, Span, Turn};
 use crate::types::{Secret, Timestamp};
 
 /// RingCentral's bounds of `access_token_ttl`, seconds; what is outside is clamped, not refused.
@@ -26,17 +27,28 @@ struct Issue {
     administrator: Option<i64>,
     scopes: Scopes,
     access: Span,
-    refresh: Option<Secret>,
+    /// The refresh token, and how long it lives unused.
+    refresh: Option<(Secret, Duration)>,
 }
 
 impl AuthorizationServer {
     pub(super) async fn token(&self, tenant: &Tenant, request: &Request) -> Result<Response, Fault> {
         let form = Self::form(request)?;
-        let client = self.client_of(tenant, request, &form).await?;
-        let (kind, issue) = match form.required("grant_type")? {
-            "authorization_code" => ("authorization_code", self.exchange(tenant, &client, &form).await?),
-            "refresh_token" => ("refresh_token", self.refresh(tenant, &client, &form).await?),
-            "client_credentials" => ("client_credentials", self.client_credentials(tenant, &client, &form).await?),
+        let known = self.known(tenant, request, &form).await?;
+        let client = &known.client;
+        let (kind, door, issue) = match form.required("grant_type")? {
+            "authorization_code" => {
+                open(client, Door::Code)?;
+                ("authorization_code", Door::Code, self.exchange(tenant, client, &form).await?)
+            }
+            "refresh_token" => {
+                open(client, Door::Refresh)?;
+                ("refresh_token", Door::Refresh, self.refresh(tenant, client, &form).await?)
+            }
+            "client_credentials" => {
+                let door = own_door(&known)?;
+                ("client_credentials", door, self.client_credentials(tenant, &known, &form).await?)
+            }
             _ => {
                 return Err(OAuthError::new(
                     ErrorCode::UnsupportedGrantType,
@@ -45,7 +57,8 @@ impl AuthorizationServer {
                 .into());
             }
         };
-        let body = self.answer(tenant, &client, &form, &issue)?;
+        let body = self.answer(tenant, client, &form, &issue)?;
+        self.came_through(tenant, &known, door);
         metrics::counter!("portcullis_tokens_issued_total", "tenant" => tenant.name.clone(), "grant" => kind)
             .increment(1);
         Ok(private(&body))
@@ -63,6 +76,7 @@ impl AuthorizationServer {
         };
         let now = self.clock.now();
         let access = span(tenant, form, now)?;
+        let life = refresh_life(tenant, form)?;
         let refresh = opaque::mint(Kind::Refresh, &self.random);
         let tokens = FirstTokens { refresh: refresh.digest(), access };
         let redeemed = self
@@ -77,14 +91,20 @@ impl AuthorizationServer {
             })
             .await?;
         match redeemed {
-            Redeemed::Granted { grant, code } => Ok(Issue {
-                grant,
-                number: 0,
-                administrator: Some(code.administrator),
-                scopes: code.scopes,
-                access,
-                refresh: Some(refresh),
-            }),
+            Redeemed::Granted { grant, code } => {
+                if let Some(life) = life {
+                    self.store.set_refresh_life(grant, life.as_secs()).await?;
+                }
+                let life = life.unwrap_or(tenant.refresh.idle);
+                Ok(Issue {
+                    grant,
+                    number: 0,
+                    administrator: Some(code.administrator),
+                    scopes: code.scopes,
+                    access,
+                    refresh: client.doors.has(Door::Refresh).then_some((refresh, life)),
+                })
+            }
             Redeemed::Refused(error) => Err(error.into()),
             Redeemed::Unknown => Err(OAuthError::invalid_grant(UNKNOWN).into()),
             Redeemed::Replayed => {
@@ -109,12 +129,23 @@ impl AuthorizationServer {
         let now = self.clock.now();
         let access = span(tenant, form, now)?;
         let successor = self.derivation.successor(&presented);
+        let life = refresh_life(tenant, form)?;
+        let kept = match tenant.dialect.oauth_alias {
+            Some(_) => self.store.refresh_life(&digest).await?.map(Duration::from_secs),
+            None => None,
+        };
+        let lifetime = Lifetime { idle: kept.unwrap_or(tenant.refresh.idle), ..tenant.refresh };
+        let idle = lifetime.idle;
+        let judged = |held: &Held| {
+            let confirmed = held.current.confirmed || self.first_uses.has(held.grant, held.current.number);
+            let current = Generation { confirmed, ..held.current };
+            judge(held.presented, current, held.since, now, lifetime)
+        };
+        let before = self.store.held(&tenant.name, &client.id, &digest).await?.as_ref().map(judged);
         let refreshed = self
             .store
             .refresh(&tenant.name, &client.id, &digest, |held| {
-                let confirmed = held.current.confirmed || self.first_uses.has(held.grant, held.current.number);
-                let current = Generation { confirmed, ..held.current };
-                let verdict = judge(held.presented, current, now, tenant.dialect.refresh_idle);
+                let verdict = judged(held).as_it_came_in(before);
                 if matches!(verdict, Verdict::Rotate | Verdict::Repeat)
                     && asked.is_some_and(|asked| asked.is_empty() || !asked.within(held.granted))
                 {
@@ -124,17 +155,24 @@ impl AuthorizationServer {
                     Verdict::Rotate => {
                         Ok(Turn::Rotate { refresh: successor.digest(), access, scopes: asked.unwrap_or(held.granted) })
                     }
-                    Verdict::Repeat => Ok(Turn::Repeat { renewed: (held.access.until <= now).then_some(access) }),
+                    Verdict::Repeat => {
+                        let over = held.access.is_some_and(|access| access.until <= now);
+                        Ok(Turn::Repeat { renewed: over.then_some(access) })
+                    }
                     Verdict::Replay => Ok(Turn::End),
                     Verdict::Expired => Err(OAuthError::invalid_grant(
-                        "The refresh token has not been used for too long. Authorize again.",
+                        "The refresh token has not been used for too long, or the grant has come to its limit. Authorize again.",
                     )),
                 }
             })
             .await?;
         match refreshed {
             Refreshed::Given { grant, number, administrator, scopes, access } => {
-                Ok(Issue { grant, number, administrator, scopes, access, refresh: Some(successor) })
+                if let Some(life) = life {
+                    self.store.set_refresh_life(grant, life.as_secs()).await?;
+                }
+                let refresh = Some((successor, life.unwrap_or(idle)));
+                Ok(Issue { grant, number, administrator, scopes, access, refresh })
             }
             Refreshed::Refused(error) => Err(error.into()),
             Refreshed::Unknown => Err(OAuthError::invalid_grant(UNKNOWN).into()),
@@ -151,22 +189,19 @@ impl AuthorizationServer {
     }
 
     /// The client for itself.
-    async fn client_credentials(&self, tenant: &Tenant, client: &Client, form: &Parameters) -> Result<Issue, Fault> {
-        if client.public {
-            return Err(OAuthError::new(
-                ErrorCode::UnauthorizedClient,
-                "A public client has no credentials; use the authorization code grant.",
-            )
-            .into());
-        }
-        let registered = Scopes::registered(&client.scopes);
-        let scopes = asked_scopes(form)?.unwrap_or(registered);
+    async fn client_credentials(&self, tenant: &Tenant, known: &Known, form: &Parameters) -> Result<Issue, Fault> {
+        let registered = Scopes::registered(&known.client.scopes);
+        let scopes = match asked_scopes(form) {
+            // Entra asks for the scope of an application of its own (api://…/.default), which means all that is registered.
+            Err(_) if asks_for_default(form)? => registered,
+            asked => asked?.unwrap_or(registered),
+        };
         if scopes.is_empty() || !scopes.within(registered) {
             return Err(invalid_scope().into());
         }
-        let now = self.clock.now();
-        let grant = self.store.own_grant(&tenant.name, &client.id, scopes).await?;
-        let access = span(tenant, form, now)?;
+        let grant = self.own_grant(tenant, known, scopes).await?;
+        let from = Timestamp::from_seconds(self.clock.now().seconds());
+        let access = Span { from, until: from.after(tenant.doors.client_credentials_ttl) };
         Ok(Issue { grant, number: access.from.seconds(), administrator: None, scopes, access, refresh: None })
     }
 
@@ -188,13 +223,14 @@ impl AuthorizationServer {
             "expires_in": claims.exp.saturating_sub(self.clock.now().seconds()),
             "scope": issue.scopes.to_string(),
         });
-        if let Some(refresh) = &issue.refresh {
+        if let Some((refresh, _)) = &issue.refresh {
             body["refresh_token"] = refresh.expose().into();
         }
         if tenant.dialect.oauth_alias.is_some() {
             let session = base36(issue.grant);
-            if issue.refresh.is_some() {
-                body["refresh_token_expires_in"] = tenant.dialect.refresh_idle.as_secs().into();
+            if let Some((_, idle)) = issue.refresh {
+                let life = Lifetime { idle, ..tenant.refresh }.at_most();
+                body["refresh_token_expires_in"] = life.as_secs().into();
             }
             body["owner_id"] = issue.administrator.map_or_else(|| client.id.clone(), |id| id.to_string()).into();
             body["endpoint_id"] = form.text("endpoint_id")?.unwrap_or(&session).into();
@@ -217,6 +253,38 @@ fn span(tenant: &Tenant, form: &Parameters, now: Timestamp) -> Result<Span, OAut
     }
     let from = Timestamp::from_seconds(now.seconds());
     Ok(Span { from, until: from.after(life) })
+}
+
+/// How long the client wants its refresh tokens to live unused: no longer than the dialect gives.
+fn refresh_life(tenant: &Tenant, form: &Parameters) -> Result<Option<Duration>, OAuthError> {
+    let wanted = form.text("refresh_token_ttl")?.filter(|_| tenant.dialect.oauth_alias.is_some());
+    let Some(wanted) = wanted else { return Ok(None) };
+    let seconds = wanted
+        .parse::<u64>()
+        .map_err(|_| OAuthError::invalid_request("refresh_token_ttl is not a whole number of seconds."))?;
+    Ok(Some(Duration::from_secs(seconds.clamp(*CHOSEN_TTL.start(), tenant.refresh.idle.as_secs()))))
+}
+
+/// The door of a client that comes for itself.
+fn own_door(known: &Known) -> Result<Door, OAuthError> {
+    let door = match known.proved {
+        Proved::Secret => Door::ClientCredentials,
+        Proved::Federation => Door::Federation,
+        Proved::PrivateKeyJwt => Door::PrivateKeyJwt,
+        Proved::Not => {
+            return Err(OAuthError::new(
+                ErrorCode::UnauthorizedClient,
+                "A public client has no credentials; use the authorization code grant.",
+            ));
+        }
+    };
+    open(&known.client, door)?;
+    Ok(door)
+}
+
+/// Whether the scope is one `…/.default`, as Entra's clients write "what is registered".
+fn asks_for_default(form: &Parameters) -> Result<bool, OAuthError> {
+    Ok(form.text("scope")?.is_some_and(|scope| !scope.contains(' ') && scope.ends_with("/.default")))
 }
 
 fn asked_scopes(form: &Parameters) -> Result<Option<Scopes>, OAuthError> {

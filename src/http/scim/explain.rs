@@ -17,8 +17,7 @@ use serde_json::Value;
 
 use self::sample::{Sample, without_passwords};
 use self::words::{addresses_people, authenticated, judged, limited, parsed, routed};
-use super::people::People;
-use super::{discover, is_discovery, perform, view};
+use super::{Surface, discover, is_discovery, perform, view, wording};
 use crate::config::{Config, DirectoryConfig, Tenant};
 use crate::directory::imagined::{Asked, Imagined, Kind};
 use crate::directory::{Any, Connector};
@@ -28,9 +27,11 @@ use crate::http::message::Request;
 use crate::http::permit::LimitMetrics;
 use crate::http::record::{Record, RequestMetrics};
 use crate::http::route::{Route, ScimRoute, tenant_prefix};
+use crate::oauth::Role;
 use crate::ports::Entry;
+use crate::scim::cursor;
 use crate::scim::error::ScimError;
-use crate::scim::resource::Resource;
+use crate::scim::resource::{Resource, ResourceType};
 use crate::store::{LinkState, Store, StoreError};
 use crate::types::Clock;
 
@@ -139,7 +140,7 @@ pub async fn explain(
 
 /// What the path means below the tenant: the whole path, the tenant's own host's, or what follows the SCIM base.
 fn route(tenant: &Tenant, path: &str) -> Result<(ScimRoute, String), Unexplained> {
-    let dialect = tenant.dialect;
+    let dialect = &tenant.dialect;
     let below = match tenant_prefix(path) {
         Some((name, below)) if name == tenant.name => below,
         Some((name, _)) => {
@@ -190,7 +191,7 @@ impl Supposed {
         };
         let wrong = |error: ScimError| Unexplained::new(format!("the person beside the request: {}", error.detail));
         let json = without_passwords(json);
-        let parsed = Resource::parse(&json).map_err(wrong)?;
+        let parsed = Resource::parse(ResourceType::User, &json).map_err(wrong)?;
         let id =
             serde_json::from_slice::<Value>(&json).ok().and_then(|value| Some(value.get("id")?.as_str()?.to_owned()));
         let key = addressed.map(String::from).or(id).unwrap_or_else(|| "17".into());
@@ -236,14 +237,17 @@ async fn walk(
     let there =
         |entry: &&Entry| matches!(runtime.directory.connector(), Connector::Imagined(one) if one.has(&entry.key));
     if let Some(entry) = person.entry.as_ref().filter(|_| person.managed).filter(there) {
-        let link =
-            view::link_after(&*runtime.directory, &entry.key, LinkState::Managed, &entry.resource, &entry.resource);
+        let (directory, held) = (&*runtime.directory, &entry.resource);
+        let link = view::link_after(directory, ResourceType::User, &entry.key, LinkState::Managed, held, held);
         store.put_link(&runtime.config.name, &link).await?;
     }
+    // Cursors that are explained are sealed by nobody's key and good nowhere.
+    let cursors = &cursor::Key::new(&[0; 32]);
+    let surface = Surface { store, tenant: runtime, cursors, body_limit, role: Some(Role::SuperUser) };
     let outcome = if is_discovery(route) {
-        discover(runtime, route, request)
+        discover(&surface, route, request)
     } else {
-        perform(&People { store, tenant: runtime }, route, request, &mut record).await
+        perform(&surface, route, request, &mut record).await
     };
     Ok((outcome, record))
 }
@@ -275,7 +279,7 @@ async fn tell(
     if let Some(lines) = parsed {
         told.stage("request", lines);
         if addresses_people(route) {
-            told.stage("dialect", judged(tenant.dialect, route, request, person, &record, refusal));
+            told.stage("dialect", judged(&tenant.dialect, route, request, person, &record, refusal));
             let asked = match runtime.directory.connector() {
                 Connector::Imagined(imagined) => imagined.asked(),
                 _ => Vec::new(),
@@ -288,6 +292,7 @@ async fn tell(
         }
     }
     let response = outcome.unwrap_or_else(|refusal| {
+        let (refusal, _) = wording::in_dialect(&tenant.dialect, refusal);
         let (response, Cause(_)) = refusal.into_response(REQUEST_ID);
         response
     });

@@ -1,24 +1,27 @@
 //! Changes to one person, one after the other: a PATCH is read, applied and written back, and two at once must lose nothing
-//! (design decision 4).
+//! (design decision 4). Of a group, changes that only add and remove members go side by side; one that replaces the membership
+//! or changes an attribute goes alone.
 
 use std::hash::{BuildHasher as _, RandomState};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 const STRIPES: usize = 512;
 
 /// A bounded set of locks that names are spread over. Two names may share one: that costs a wait, never an error.
-/// Whoever needs a user name's and a key's lock takes the user name's first.
+/// Whoever needs a name's and a key's lock takes the name's first.
 pub struct Locks {
     names: Box<[Mutex<()>]>,
     keys: Box<[Mutex<()>]>,
+    groups: Box<[RwLock<()>]>,
     hasher: RandomState,
 }
 
 impl Default for Locks {
     fn default() -> Self {
         let stripes = || (0..STRIPES).map(|_| Mutex::new(())).collect();
-        Self { names: stripes(), keys: stripes(), hasher: RandomState::new() }
+        let groups = (0..STRIPES).map(|_| RwLock::new(())).collect();
+        Self { names: stripes(), keys: stripes(), groups, hasher: RandomState::new() }
     }
 }
 
@@ -31,6 +34,21 @@ impl Locks {
     /// Waits until nobody else is changing the person with this key.
     pub async fn key(&self, key: &str) -> MutexGuard<'_, ()> {
         self.keys[self.stripe(key)].lock().await
+    }
+
+    /// Waits until nobody else is creating a group of this name.
+    pub async fn display_name(&self, display_name: &str) -> MutexGuard<'_, ()> {
+        self.names[self.stripe(&format!("\0{}", display_name.to_lowercase()))].lock().await
+    }
+
+    /// Waits until nobody is changing the group with this key in a way that cannot bear company.
+    pub async fn group_shared(&self, key: &str) -> RwLockReadGuard<'_, ()> {
+        self.groups[self.stripe(key)].read().await
+    }
+
+    /// Waits until nobody is changing the group with this key.
+    pub async fn group(&self, key: &str) -> RwLockWriteGuard<'_, ()> {
+        self.groups[self.stripe(key)].write().await
     }
 
     fn stripe(&self, name: &str) -> usize {

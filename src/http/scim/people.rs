@@ -3,20 +3,23 @@
 //! Order matters for what is left after a crash: the directory first, then the link. Everything but a create (in `create`) may
 //! simply be repeated.
 
-mod create;
+pub(super) mod create;
 
 use std::fmt;
 
 use serde_json::Value;
 
+use super::shown::{Shown, tag};
 use super::view::{self, link_after, visible};
-use crate::dialect::{Accepted, OnDelete, OnDisable};
+use crate::dialect::{Accepted, OnDelete, OnDisable, OnExisting};
 use crate::http::error::Refusal;
 use crate::http::gateway::Runtime;
 use crate::http::record::Record;
+use crate::oauth::Role;
 use crate::ports::{Directory, DirectoryError, Entry};
 use crate::scim::ResourceType;
 use crate::scim::error::ScimError;
+use crate::scim::etag::Preconditions;
 use crate::scim::patch::{self, Operation};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
@@ -34,12 +37,26 @@ pub struct Person {
     pub link: Option<Link>,
 }
 
+impl Person {
+    /// As they are seen.
+    pub fn shown(self) -> Shown {
+        let tag = self.tag();
+        Shown { kind: ResourceType::User, entry: self.entry, seen: self.seen, tag }
+    }
+
+    fn tag(&self) -> Option<String> {
+        tag(ResourceType::User, &self.entry, &self.whole)
+    }
+}
+
 /// The people of one tenant.
 pub struct People<'a> {
     /// The gateway's own state.
     pub store: &'a Store,
     /// Whose people.
     pub tenant: &'a Runtime,
+    /// The role of the administrator whose grant the caller holds.
+    pub role: Option<Role>,
 }
 
 impl People<'_> {
@@ -49,7 +66,7 @@ impl People<'_> {
 
     /// Makes an entry and its link into a person, unless nobody may see them.
     pub fn see(&self, entry: Entry, link: Option<Link>) -> Option<Person> {
-        let dialect = self.tenant.config.dialect;
+        let dialect = &self.tenant.config.dialect;
         visible(dialect, link.as_ref()).then(|| self.person(entry, link))
     }
 
@@ -74,19 +91,33 @@ impl People<'_> {
 
     /// Makes the person be as `sent` says, absent attributes cleared (RFC 7644 §3.5.1). `active` is the exception: silence
     /// about it, here and in a PATCH, neither lets a leaver back in nor puts anybody out; the dialect sees to that.
-    pub async fn replace(&self, id: &str, sent: Resource, record: &mut Record) -> Result<Person, Refusal> {
+    pub async fn replace(
+        &self,
+        id: &str,
+        sent: Resource,
+        when: &Preconditions,
+        record: &mut Record,
+    ) -> Result<Person, Refusal> {
         let _alone = self.tenant.locks.key(id).await;
         let person = self.read(id).await?;
         record.target = Some(person.entry.key.clone());
+        when.decide(person.tag().as_deref(), true).for_change()?;
         self.change(person, sent, record).await
     }
 
     /// Applies the operations together or not at all; but a disable among them is done even if another one cannot be.
-    pub async fn patch(&self, id: &str, operations: &[Operation], record: &mut Record) -> Result<Person, Refusal> {
+    pub async fn patch(
+        &self,
+        id: &str,
+        operations: &[Operation],
+        when: &Preconditions,
+        record: &mut Record,
+    ) -> Result<Person, Refusal> {
         let _alone = self.tenant.locks.key(id).await;
         let person = self.read(id).await?;
         record.target = Some(person.entry.key.clone());
-        let applied = patch::apply(&person.whole, operations);
+        when.decide(person.tag().as_deref(), true).for_change()?;
+        let applied = patch::apply(ResourceType::User, &person.whole, operations);
         note_dropped(&applied.dropped, record);
         if self.tenant.config.strict_attributes && !applied.dropped.is_empty() && !applied.disables {
             return Err(unknown_attributes(&applied.dropped).into());
@@ -101,7 +132,8 @@ impl People<'_> {
 
     /// Carries out the difference between the person as seen and `after`.
     async fn change(&self, person: Person, after: Resource, record: &mut Record) -> Result<Person, Refusal> {
-        let dialect = self.tenant.config.dialect;
+        let dialect = &self.tenant.config.dialect;
+        self.permitted(&person.whole, None, record)?;
         let disables = after.active() == Some(false) && person.whole.active() != Some(false);
         let after = if disables {
             let accepted = dialect.accept_disabling(&person.whole, after);
@@ -111,6 +143,7 @@ impl People<'_> {
         } else {
             self.checked(dialect.accept(Some(&person.whole), after), record)?
         };
+        self.permitted(&person.whole, Some(&after), record)?;
         let state = person.link.as_ref().map(|link| link.state);
         if after == person.whole && state.is_some() {
             return Ok(person);
@@ -125,6 +158,9 @@ impl People<'_> {
                 return Ok(person);
             }
         }
+        if disables && dialect.on_disable == OnDisable::Delete {
+            return self.remove(person, record).await;
+        }
         let (entry, after) = match self.carry_out(&person, &after, record).await {
             Err(Refusal::Directory(DirectoryError::Invalid { .. } | DirectoryError::Conflict { .. })) if disables => {
                 leave_out(std::iter::once("what the directory refused"), record);
@@ -134,8 +170,10 @@ impl People<'_> {
             }
             outcome => (outcome?, after),
         };
-        if state == Some(LinkState::Unlinked) {
-            record.notes.push("linked again".into());
+        match state {
+            Some(LinkState::Unlinked) => record.notes.push("linked again".into()),
+            None if dialect.on_existing == OnExisting::Link => record.notes.push("linked".into()),
+            _ => {}
         }
         self.remember(entry, LinkState::Managed, &after, person.link.as_ref()).await
     }
@@ -146,16 +184,53 @@ impl People<'_> {
         let mut link = link.unwrap_or_else(|| Link::new(&entry.key, LinkState::Unlinked));
         link.state = LinkState::Unlinked;
         self.store.put_link(self.name(), &link).await?;
-        record.notes.push("unlinked; the account in the directory stays as it is".into());
+        self.note_unlinked(&entry.key, record);
         Ok(self.person(entry, Some(link)))
     }
 
+    /// A leaver's account stays alive: said in the audit trail, and loudly enough for an operator to see to it.
+    fn note_unlinked(&self, key: &str, record: &mut Record) {
+        record.notes.push("unlinked; the account in the directory stays as it is".into());
+        tracing::warn!(tenant = self.name(), target = key, "unlinked: the account in the directory stays alive");
+    }
+
+    /// Removes the person whom the identity provider has disabled, where the operator wants that.
+    async fn remove(&self, person: Person, record: &mut Record) -> Result<Person, Refusal> {
+        let mut entry = person.entry;
+        match self.tenant.directory.delete(ResourceType::User, &entry.key).await {
+            Ok(()) | Err(DirectoryError::NotFound) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.store.remove_link(self.name(), &entry.key).await?;
+        record.notes.push("disabled, which here removes the person from the directory".into());
+        entry.resource.set(&view::active_path(), Value::Bool(false));
+        Ok(self.person(entry, None))
+    }
+
+    /// Refuses a change to somebody protected, or that would make somebody so, unless the grant is of the strongest.
+    fn permitted(&self, held: &Resource, after: Option<&Resource>, record: &mut Record) -> Result<(), Refusal> {
+        let Some(protected) = &self.tenant.config.dialect.protected else { return Ok(()) };
+        let covered = protected.covers(held) || after.is_some_and(|after| protected.covers(after));
+        if !covered || self.role == Some(Role::SuperUser) {
+            return Ok(());
+        }
+        record.notes.push("protected: not changed without the grant of a super_user".into());
+        Err(ScimError::forbidden(format!(
+            "this person is an administrator by {}, whom this connection may not change: authorize again as a super_user, \
+             or leave the person out of scope",
+            protected.attribute
+        ))
+        .into())
+    }
+
     /// Removes the person, in the dialect's sense of the word.
-    pub async fn delete(&self, id: &str, record: &mut Record) -> Result<(), Refusal> {
+    pub async fn delete(&self, id: &str, when: &Preconditions, record: &mut Record) -> Result<(), Refusal> {
         let _alone = self.tenant.locks.key(id).await;
         let Some(person) = self.lookup(id).await? else { return self.forget(id, record).await };
         let key = person.entry.key.clone();
         record.target = Some(key.clone());
+        when.decide(person.tag().as_deref(), true).for_change()?;
+        self.permitted(&person.whole, None, record)?;
         let removed = Link::new(&key, LinkState::Removed);
         match self.tenant.config.dialect.on_delete {
             OnDelete::Delete => {
@@ -175,7 +250,7 @@ impl People<'_> {
             }
             OnDelete::Unlink => {
                 self.store.put_link(self.name(), &removed).await?;
-                record.notes.push("unlinked; the account in the directory stays as it is".into());
+                self.note_unlinked(&key, record);
             }
         }
         Ok(())
@@ -206,6 +281,7 @@ impl People<'_> {
                 keep(&entry.resource, &mut wanted, &path);
             }
         }
+        self.tenant.config.dialect.spell(Some(&entry.resource), &mut wanted);
         self.strip(&mut wanted, record);
         if entry.resource == wanted {
             return Ok(entry.clone());
@@ -235,7 +311,8 @@ impl People<'_> {
         sent: &Resource,
         before: Option<&Link>,
     ) -> Result<Person, Refusal> {
-        let link = link_after(&*self.tenant.directory, &entry.key, state, sent, &entry.resource);
+        let directory = &*self.tenant.directory;
+        let link = link_after(directory, ResourceType::User, &entry.key, state, sent, &entry.resource);
         if before != Some(&link) {
             self.store.put_link(self.name(), &link).await?;
         }
@@ -259,7 +336,7 @@ impl People<'_> {
 }
 
 /// Puts back what was at `path`.
-fn keep(before: &Resource, after: &mut Resource, path: &AttrPath) {
+pub(super) fn keep(before: &Resource, after: &mut Resource, path: &AttrPath) {
     match before.get(path) {
         Some(value) => after.set(path, value.clone()),
         None => {

@@ -1,178 +1,453 @@
 //! Queries: what the directory can answer by itself it answers; the rest is evaluated here over a bounded scan. The answer
 //! is exact or an error, never silently short (design decision 5).
+//!
+//! A page is cut by position, by a sort, or by a cursor (RFC 9865). A directory that walks by key is walked by key for a
+//! cursor; of another one the entries are put in order of their keys first.
 
 use std::ops::Range;
 
-use super::people::{People, Person};
+use super::groups::Group;
+use super::membership::{Holders, Question};
+use super::people::Person;
+use super::shown::Shown;
+use super::sink::{Mark, Sink};
+use super::walk::{Next, STEP, Walk};
+use super::{Surface, offers_groups};
 use crate::dialect::{OnDelete, Visibility};
 use crate::http::error::Refusal;
 use crate::http::gateway::Runtime;
 use crate::ports::{Directory, Entry, Lookup, Page};
 use crate::scim::ResourceType;
 use crate::scim::command::Query;
-use crate::scim::error::ScimError;
-use crate::scim::filter::{Filter, Subject};
+use crate::scim::cursor::{self, Position};
+use crate::scim::error::{ScimError, ScimType};
+use crate::scim::filter::Filter;
 use crate::scim::path::AttrPath;
-use crate::scim::schema::MAX_RESULTS;
+use crate::scim::schema::{DEFAULT_RESULTS, MAX_RESULTS};
 
-/// How many people a query may make the gateway look at.
+/// How many resources a query may make the gateway look at.
 const SCAN: u64 = 20_000;
-/// How many are asked for at a time while scanning.
-const STEP: u64 = 500;
 
-/// As many people with one `externalId` are more than a query will look up one by one.
+/// As many members of one group are more than a query with further conditions will look up one by one.
+const LOOKED_UP: usize = 1000;
+
+/// As many resources with one `externalId` are more than a query will look up one by one.
 const NAMESAKES: u32 = 50;
 
 /// The part of a list that was asked for, and how long the list is.
 pub struct Listed {
-    /// People of this page.
-    pub people: Vec<Person>,
-    /// How many match in all.
-    pub total: u64,
+    /// Resources of this page.
+    pub page: Vec<Shown>,
+    /// How many match in all, where that is known.
+    pub total: Option<u64>,
+    /// Where the next page begins, if there is one and cursors were asked for.
+    pub next: Option<String>,
 }
 
 /// Where the candidates of a query come from.
+#[derive(Debug, PartialEq)]
 pub(super) enum Plan {
-    /// The one person with this id.
+    /// Nobody of this type can match.
+    Nobody,
+    /// The one with this id.
     Id(String),
     /// Those whose link says so; mostly one.
     ExternalId(String),
     /// Those whom the directory finds by a value.
     Equal { path: AttrPath, value: String },
-    /// A page of everybody, as the directory pages.
+    /// The groups that hold this member.
+    Holders(String),
+    /// The people who are members of this group.
+    MembersOf(String),
+    /// A page of all, as the directory pages.
     Native,
-    /// Everybody.
+    /// All.
     Scan,
 }
 
-impl People<'_> {
-    /// Answers a query.
-    pub async fn list(&self, query: &Query) -> Result<Listed, Refusal> {
-        let dialect = self.tenant.config.dialect;
-        let filter = query.filter.clone().map(|filter| dialect.filter(filter)).transpose()?;
+impl Surface<'_> {
+    /// Answers a query for resources of these types, people before groups unless it is sorted.
+    pub async fn list(&self, kinds: &[ResourceType], query: &Query) -> Result<Listed, Refusal> {
+        let filter = query.filter.clone().map(|filter| self.tenant.config.dialect.filter(filter)).transpose()?;
+        let filter = filter.as_ref();
+        if let Some(request) = &query.cursor {
+            return self.by_cursor(kinds, filter, query, request).await;
+        }
         let wanted = window(query);
-        let mut found = Collected { filter: filter.as_ref(), wanted, people: Vec::new(), total: 0 };
-        match plan(self.tenant, filter.as_ref()) {
-            Plan::Id(id) => found.take(self.lookup(&id).await?),
+        if let Some(sort) = &query.sort {
+            let mut sink = Sink::best(filter, Some(sort), None, usize::try_from(wanted.end).unwrap_or(usize::MAX));
+            for kind in kinds {
+                self.fill(*kind, filter, &mut sink).await?;
+            }
+            let total = Some(sink.total());
+            let (kept, _) = sink.finish();
+            let skipped = usize::try_from(wanted.start).unwrap_or(usize::MAX);
+            return Ok(Listed {
+                page: kept.into_iter().skip(skipped).map(|(_, shown)| shown).collect(),
+                total,
+                next: None,
+            });
+        }
+        let (mut page, mut total) = (Vec::new(), 0);
+        for kind in kinds {
+            // What lies before the window in the list of one type is counted from its own beginning.
+            let wanted = wanted.start.saturating_sub(total)..wanted.end.saturating_sub(total);
+            let mut sink = Sink::window(filter, wanted);
+            self.fill(*kind, filter, &mut sink).await?;
+            total += sink.total();
+            page.extend(sink.finish().0.into_iter().map(|(_, shown)| shown));
+        }
+        Ok(Listed { page, total: Some(total), next: None })
+    }
+
+    /// One page from where a cursor points.
+    async fn by_cursor(
+        &self,
+        kinds: &[ResourceType],
+        filter: Option<&Filter>,
+        query: &Query,
+        request: &cursor::Request,
+    ) -> Result<Listed, Refusal> {
+        let kind = if let [kind] = kinds { Some(*kind) } else { None };
+        let sort = query.sort.as_ref();
+        let question = cursor::fingerprint(kind, filter, sort);
+        let now = self.store.clock().now();
+        let after = match request {
+            cursor::Request::First => None,
+            cursor::Request::At(text) => Some(Position::open(text, self.cursors, question, now, cursor::LIFE)?.after),
+        };
+        let count = query.count.unwrap_or(DEFAULT_RESULTS).min(MAX_RESULTS);
+        if count == 0 {
+            let detail = "count is 0; by cursor ask for at least one resource a page";
+            return Err(ScimError::new(400, Some(ScimType::InvalidCount), detail).into());
+        }
+        let most = usize::try_from(count).unwrap_or(usize::MAX);
+        let seal = |after: String| Position { after, issued: now, question }.seal(self.cursors);
+        if sort.is_some() {
+            let after = after.map(|text| Mark::open(&text).ok_or_else(misplaced)).transpose()?;
+            let mut sink = Sink::best(filter, sort, after, most);
+            for kind in kinds {
+                self.fill(*kind, filter, &mut sink).await?;
+            }
+            let total = Some(sink.total());
+            let (kept, more) = sink.finish();
+            let next = kept.last().filter(|_| more).map(|(mark, _)| seal(mark.seal()));
+            return Ok(Listed { page: kept.into_iter().map(|(_, shown)| shown).collect(), total, next });
+        }
+        // A mark is the type's endpoint and the key after which to go on.
+        let (first, mut key) = match &after {
+            None => (kinds[0], None),
+            Some(text) => {
+                let (endpoint, key) = text.split_once('/').ok_or_else(misplaced)?;
+                let kind = ResourceType::of_endpoint(endpoint).ok_or_else(misplaced)?;
+                (kind, (!key.is_empty()).then(|| key.to_owned()))
+            }
+        };
+        let first = kinds.iter().position(|kind| *kind == first).ok_or_else(misplaced)?;
+        let (mut page, mut next, mut total) = (Vec::new(), None, Some(0));
+        for (at, kind) in kinds.iter().enumerate() {
+            let plan = plan(self.tenant, *kind, filter);
+            let walked = matches!(plan, Plan::Native | Plan::Scan) && self.tenant.directory.seeks(*kind);
+            if at < first || next.is_some() {
+                total = None;
+                continue;
+            }
+            if page.len() == most {
+                next = Some(format!("{}/", kind.endpoint()));
+                total = None;
+                continue;
+            }
+            let (after, wanted) = (key.take(), most - page.len());
+            let last = if walked {
+                let part = self.seek(*kind, filter, after, wanted).await?;
+                total = match total.filter(|_| plan == Plan::Native) {
+                    Some(before) => {
+                        let all = Page { offset: 0, limit: 0 };
+                        Some(before + self.tenant.directory.find(*kind, &Lookup::All, all).await?.total)
+                    }
+                    None => None,
+                };
+                page.extend(part.0);
+                part.1
+            } else {
+                let mut sink = Sink::best(filter, None, after.as_deref().map(Mark::at), wanted);
+                self.fill(*kind, filter, &mut sink).await?;
+                total = total.map(|before| before + sink.total());
+                let (kept, more) = sink.finish();
+                page.extend(kept.into_iter().map(|(_, shown)| shown));
+                page.last().filter(|_| more).map(|shown| shown.key().to_owned())
+            };
+            next = last.map(|key| format!("{}/{key}", kind.endpoint()));
+        }
+        Ok(Listed { page, total, next: next.map(seal) })
+    }
+
+    /// The next `count` that match, in the directory's order of keys, and the key after which to go on if there may be more.
+    async fn seek(
+        &self,
+        kind: ResourceType,
+        filter: Option<&Filter>,
+        mut after: Option<String>,
+        count: usize,
+    ) -> Result<(Vec<Shown>, Option<String>), Refusal> {
+        let question = Question::of(filter, kind)?;
+        let holders = self.holders(kind, &question).await?;
+        // One more than is wanted tells whether there are more.
+        let step = if filter.is_none() { count as u64 + 1 } else { STEP };
+        let (mut page, mut looked) = (Vec::<Shown>::new(), 0);
+        loop {
+            let entries = self.tenant.directory.seek(kind, after.as_deref(), step).await?;
+            let read = entries.len() as u64;
+            let Some(last) = entries.last().map(|entry| entry.key.clone()) else { return Ok((page, None)) };
+            let shown = self.see_all(kind, entries).await?;
+            let known = question.answered(&*self.tenant.directory, &shown, holders.as_ref()).await?;
+            for (shown, known) in shown.into_iter().zip(known) {
+                let subject = shown.subject(known.as_ref().unwrap_or(&shown.seen));
+                if filter.is_some_and(|filter| !filter.matches(&subject)) {
+                    continue;
+                }
+                if page.len() == count {
+                    return Ok((page, after));
+                }
+                after = Some(shown.key().to_owned());
+                page.push(shown);
+            }
+            looked += read;
+            if read < step {
+                return Ok((page, None));
+            }
+            after = Some(last);
+            if looked >= SCAN {
+                // A page with few matches, or none, is an answer: the client goes on from here.
+                return Ok((page, after));
+            }
+        }
+    }
+
+    /// Shows the sink every resource of this type that can match.
+    async fn fill(&self, kind: ResourceType, filter: Option<&Filter>, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+        let question = Question::of(filter, kind)?;
+        let directory = &*self.tenant.directory;
+        match plan(self.tenant, kind, filter) {
+            Plan::Nobody => Ok(()),
+            Plan::Id(id) => {
+                let one = self.look_up(kind, &id).await?;
+                self.show(one.into_iter().collect(), &question, sink).await
+            }
             Plan::ExternalId(value) => {
                 let links = self.store.links_by_external_id(&self.tenant.config.name, &value, NAMESAKES).await?;
                 if links.len() >= NAMESAKES as usize {
-                    return Err(
-                        ScimError::too_many("too many people have this externalId; filter by userName or id").into()
-                    );
+                    return Err(ScimError::too_many("too many have this externalId; filter by name or id").into());
                 }
                 for link in links {
-                    found.take(self.lookup(&link.key).await?);
+                    let one = self.look_up(kind, &link.key).await?;
+                    self.show(one.into_iter().collect(), &question, sink).await?;
                 }
+                Ok(())
             }
-            Plan::Equal { path, value } => {
-                let lookup = Lookup::Equal { path, value };
-                self.walk(&lookup, &mut found).await?;
-            }
-            Plan::Native => return self.native(found.wanted).await,
-            Plan::Scan => self.walk(&Lookup::All, &mut found).await?,
+            Plan::Equal { path, value } => self.scan(kind, &Lookup::Equal { path, value }, &question, sink).await,
+            Plan::Holders(key) => self.scan(kind, &Lookup::Member { key }, &question, sink).await,
+            Plan::MembersOf(group) => self.members_of(&group, filter, &question, sink).await,
+            Plan::Native => match sink.wanted() {
+                Some(wanted) => {
+                    let page = Page { offset: wanted.start, limit: wanted.end - wanted.start };
+                    let found = directory.find(kind, &Lookup::All, page).await?;
+                    let read = found.entries.len() as u64;
+                    sink.pass(wanted.start.min(found.total));
+                    for shown in self.see_all(kind, found.entries).await? {
+                        sink.take(shown, None);
+                    }
+                    sink.pass(found.total.saturating_sub(wanted.start).saturating_sub(read));
+                    Ok(())
+                }
+                None => self.scan(kind, &Lookup::All, &question, sink).await,
+            },
+            Plan::Scan => self.scan(kind, &Lookup::All, &question, sink).await,
         }
-        Ok(Listed { people: found.people, total: found.total })
     }
 
-    /// One page of everybody, as the directory pages.
-    async fn native(&self, wanted: Range<u64>) -> Result<Listed, Refusal> {
-        let page = Page { offset: wanted.start, limit: wanted.end - wanted.start };
-        let found = self.tenant.directory.find(ResourceType::User, &Lookup::All, page).await?;
-        let people = self.see_all(found.entries).await?;
-        Ok(Listed { people, total: found.total })
-    }
-
-    /// Looks at every candidate.
-    async fn walk(&self, lookup: &Lookup, found: &mut Collected<'_>) -> Result<(), Refusal> {
-        let mut offset = 0;
+    /// Shows the sink what the directory finds.
+    async fn scan(
+        &self,
+        kind: ResourceType,
+        lookup: &Lookup,
+        question: &Question,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Refusal> {
+        let mut walk = Walk::default();
+        let holders = match lookup {
+            Lookup::Equal { .. } => None,
+            Lookup::All | Lookup::Member { .. } => self.holders(kind, question).await?,
+        };
         loop {
-            let page = self.tenant.directory.find(ResourceType::User, lookup, Page { offset, limit: STEP }).await?;
-            if page.total > SCAN {
+            let found = self.tenant.directory.find(kind, lookup, walk.page()).await?;
+            if found.total > SCAN {
                 return Err(ScimError::too_many(format!(
-                    "this query would have to look at {} people, more than {SCAN}; filter by userName, externalId or id",
-                    page.total
+                    "this query would have to look at {} {}, more than {SCAN}; filter by name, externalId or id",
+                    found.total,
+                    kind.endpoint()
                 ))
                 .into());
             }
-            let seen = u64::try_from(page.entries.len()).unwrap_or(u64::MAX);
-            for person in self.see_all(page.entries).await? {
-                found.take(Some(person));
+            let (new, last) = match walk.take(found.entries, found.total, |entry| entry.key.as_str())? {
+                Next::More(new) => (new, false),
+                Next::Last(new) => (new, true),
+            };
+            let shown = self.see_all(kind, new).await?;
+            let known = question.answered(&*self.tenant.directory, &shown, holders.as_ref()).await?;
+            for (shown, known) in shown.into_iter().zip(known) {
+                sink.take(shown, known.as_ref());
             }
-            offset += seen;
-            if seen == 0 || offset >= page.total {
+            if last {
                 return Ok(());
             }
         }
     }
 
-    async fn see_all(&self, entries: Vec<Entry>) -> Result<Vec<Person>, Refusal> {
+    /// Shows the sink the people in a group.
+    async fn members_of(
+        &self,
+        group: &str,
+        filter: Option<&Filter>,
+        question: &Question,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Refusal> {
+        let members = match self.groups().members(group).await {
+            Err(Refusal::Scim(error)) if error.status == 404 => return Ok(()),
+            members => members?,
+        };
+        let keys: Vec<_> = members.into_iter().filter(|it| it.kind == ResourceType::User).map(|it| it.key).collect();
+        let alone = filter.is_some_and(|filter| filter.as_equality().is_some());
+        let skipped = match sink.wanted() {
+            Some(wanted) if alone && all_seen(self.tenant) => wanted,
+            _ if keys.len() <= LOOKED_UP => 0..u64::MAX,
+            _ => {
+                return Err(ScimError::too_many(format!(
+                    "groups: the group has more than {LOOKED_UP} members to be looked at; ask for them without further conditions"
+                ))
+                .into());
+            }
+        };
+        for (at, key) in (0_u64..).zip(keys) {
+            if skipped.contains(&at) {
+                let one = self.look_up(ResourceType::User, &key).await?;
+                self.show(one.into_iter().collect(), question, sink).await?;
+            } else {
+                sink.pass(1);
+            }
+        }
+        Ok(())
+    }
+
+    async fn show(&self, shown: Vec<Shown>, question: &Question, sink: &mut Sink<'_>) -> Result<(), Refusal> {
+        let known = question.answered(&*self.tenant.directory, &shown, None).await?;
+        for (shown, known) in shown.into_iter().zip(known) {
+            sink.take(shown, known.as_ref());
+        }
+        Ok(())
+    }
+
+    /// Which groups hold those whom the question names, if it is asked of many groups.
+    async fn holders(&self, kind: ResourceType, question: &Question) -> Result<Option<Holders>, Refusal> {
+        Ok(match kind {
+            ResourceType::Group if !question.is_empty() => Some(question.holders(&*self.tenant.directory).await?),
+            _ => None,
+        })
+    }
+
+    /// The resource with this id, if there is one to be seen.
+    async fn look_up(&self, kind: ResourceType, id: &str) -> Result<Option<Shown>, Refusal> {
+        Ok(match kind {
+            ResourceType::User => self.people().lookup(id).await?.map(Person::shown),
+            ResourceType::Group => self.groups().lookup(id).await?.map(Group::shown),
+        })
+    }
+
+    async fn see_all(&self, kind: ResourceType, entries: Vec<Entry>) -> Result<Vec<Shown>, Refusal> {
         let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         let mut links = self.store.links(&self.tenant.config.name, &keys).await?;
+        let people = self.people();
         Ok(entries
             .into_iter()
             .filter_map(|entry| {
                 let link = links.remove(&entry.key);
-                self.see(entry, link)
+                match kind {
+                    ResourceType::User => people.see(entry, link).map(Person::shown),
+                    ResourceType::Group => Some(Group::new(entry, link).shown()),
+                }
             })
             .collect())
     }
 }
 
-/// Where the people to look at come from.
-pub(super) fn plan(tenant: &Runtime, filter: Option<&Filter>) -> Plan {
-    let dialect = tenant.config.dialect;
+/// A cursor of ours whose mark is of another form: made by another version.
+fn misplaced() -> ScimError {
+    ScimError::new(
+        400,
+        Some(ScimType::InvalidCursor),
+        "the cursor is of another version of this server; begin again with an empty cursor",
+    )
+}
+
+/// Whether everybody in the directory is to be seen.
+fn all_seen(tenant: &Runtime) -> bool {
+    let dialect = &tenant.config.dialect;
+    dialect.visibility == Visibility::Everyone && dialect.on_delete == OnDelete::Delete
+}
+
+/// Where the resources to look at come from.
+pub(super) fn plan(tenant: &Runtime, kind: ResourceType, filter: Option<&Filter>) -> Plan {
     let Some(filter) = filter else {
         // Without a filter the directory's own paging is exact if nobody is hidden.
-        let all_seen = dialect.visibility == Visibility::Everyone && dialect.on_delete == OnDelete::Delete;
-        return if all_seen { Plan::Native } else { Plan::Scan };
+        return if kind == ResourceType::Group || all_seen(tenant) { Plan::Native } else { Plan::Scan };
     };
-    let equals = filter.conjuncts().into_iter().filter_map(Filter::as_equality);
+    let directory = &*tenant.directory;
     let mut best = Plan::Scan;
-    for (path, value) in equals {
-        if path.is("id") {
-            return Plan::Id(value.to_owned());
+    for (path, value) in filter.conjuncts().into_iter().filter_map(Filter::as_equality) {
+        if path.is("meta.resourceType") && !value.eq_ignore_ascii_case(kind.name()) || is_foreign(path, kind) {
+            return Plan::Nobody;
         }
-        if tenant.directory.finds_by(ResourceType::User, path) {
-            best = Plan::Equal { path: path.clone(), value: value.to_owned() };
-        } else if path.is("externalId")
-            && !tenant.directory.holds(ResourceType::User, path)
-            && matches!(best, Plan::Scan)
-        {
+        let membership = path.schema.is_none()
+            && path.filter.is_none()
+            && matches!(path.sub.as_deref(), None | Some("value"))
+            && offers_groups(tenant);
+        if path.is("id") {
+            best = Plan::Id(value.to_owned());
+        } else if matches!(best, Plan::Id(_)) {
+        } else if let Some(path) = found_by(directory, kind, path) {
+            best = Plan::Equal { path, value: value.to_owned() };
+        } else if !matches!(best, Plan::Scan) {
+        } else if path.is("externalId") && !directory.holds(kind, path) {
             best = Plan::ExternalId(value.to_owned());
+        } else if membership && kind == ResourceType::Group && path.attribute == "members" {
+            best = Plan::Holders(value.to_owned());
+        } else if membership && kind == ResourceType::User && path.attribute == "groups" {
+            best = Plan::MembersOf(value.to_owned());
         }
     }
     best
 }
 
+/// The path by which the directory finds what this one means: `manager` stands for `manager.value`.
+fn found_by<D: Directory>(directory: &D, kind: ResourceType, path: &AttrPath) -> Option<AttrPath> {
+    if directory.finds_by(kind, path) {
+        return Some(path.clone());
+    }
+    let spelt = path.clone().with_sub("value");
+    (path.sub.is_none() && path.attribute == "manager" && directory.finds_by(kind, &spelt)).then_some(spelt)
+}
+
+/// Whether only resources of the other type have this attribute.
+fn is_foreign(path: &AttrPath, kind: ResourceType) -> bool {
+    let other = match kind {
+        ResourceType::User => ResourceType::Group,
+        ResourceType::Group => ResourceType::User,
+    };
+    path.schema.is_none() && kind.attribute(&path.attribute).is_none() && other.attribute(&path.attribute).is_some()
+}
+
 /// Positions wanted, from zero.
 fn window(query: &Query) -> Range<u64> {
     let start = query.start_index.max(1) - 1;
-    start..start.saturating_add(query.count.unwrap_or(DEFAULT_COUNT).min(MAX_RESULTS))
-}
-
-/// How many people a page holds if the client does not say.
-const DEFAULT_COUNT: u64 = 100;
-
-struct Collected<'a> {
-    filter: Option<&'a Filter>,
-    wanted: Range<u64>,
-    people: Vec<Person>,
-    total: u64,
-}
-
-impl Collected<'_> {
-    fn take(&mut self, person: Option<Person>) {
-        let Some(person) = person else { return };
-        let matches = self.filter.is_none_or(|filter| {
-            // Nobody filters by their own address: the location is not needed to decide.
-            filter.matches(&Subject { resource: &person.seen, meta: super::meta(&person, "") })
-        });
-        if matches {
-            if self.wanted.contains(&self.total) {
-                self.people.push(person);
-            }
-            self.total += 1;
-        }
-    }
+    start..start.saturating_add(query.count.unwrap_or(DEFAULT_RESULTS).min(MAX_RESULTS))
 }

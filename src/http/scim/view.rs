@@ -40,26 +40,28 @@ pub fn whole(mut person: Resource, link: Option<&Link>) -> Resource {
 }
 
 /// The link to keep after writing `sent` gave `held`: what the directory changed or has no field for.
-pub fn link_after<D: Directory>(directory: &D, key: &str, state: LinkState, sent: &Resource, held: &Resource) -> Link {
+pub fn link_after<D: Directory>(
+    directory: &D,
+    kind: ResourceType,
+    key: &str,
+    state: LinkState,
+    sent: &Resource,
+    held: &Resource,
+) -> Link {
     let external_id = external_id_path();
     let mut asserted = Map::new();
     if sent != held {
         for path in sent.paths() {
             let (wanted, found) = (sent.get(&path), held.get(&path));
             // `active` is never taken from memory: a leaver is whoever the directory says.
-            if wanted == found
-                || path == external_id
-                || path.is("active")
-                || !directory.holds(ResourceType::User, &path)
-            {
+            if wanted == found || path == external_id || path.is("active") || !directory.holds(kind, &path) {
                 continue;
             }
             asserted.insert(path.to_string(), json!({ "sent": wanted, "held": found }));
         }
     }
-    let external_id = (!directory.holds(ResourceType::User, &external_id))
-        .then(|| sent.text(&external_id).map(String::from))
-        .flatten();
+    let external_id =
+        (!directory.holds(kind, &external_id)).then(|| sent.text(&external_id).map(String::from)).flatten();
     Link { key: key.to_owned(), state, external_id, asserted }
 }
 

@@ -11,12 +11,14 @@ use serde_json::Value;
 use super::{Filter, Operator};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::{Meta, Resource};
-use crate::scim::schema::{Attribute, Kind};
+use crate::scim::schema::{Attribute, Kind, ResourceType};
 use crate::types::Timestamp;
 
 /// What a filter is asked of: the attributes, and beside them what the server itself knows.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
+    /// What it is.
+    pub kind: ResourceType,
     /// The attributes.
     pub resource: &'a Resource,
     /// `id` and `meta`.
@@ -62,7 +64,7 @@ pub(in crate::scim) fn holds(filter: &Filter, scope: Scope<'_>) -> bool {
 fn definition(path: &AttrPath, scope: Scope<'_>) -> Option<&'static Attribute> {
     match scope {
         Scope::Resource(_) => path.definition().or_else(|| path.plural()),
-        Scope::Entry(_, parent) => parent?.sub(&path.attribute),
+        Scope::Entry(_, parent) => parent?.part(&path.attribute).map(|(_, part)| part),
     }
 }
 
@@ -96,8 +98,8 @@ fn visit<'a>(path: &AttrPath, scope: Scope<'a>, values: bool, test: &mut dyn FnM
     if path.schema.is_none() {
         match (path.attribute.as_str(), path.sub.as_deref()) {
             ("id", _) => return test(Found::Text(subject.meta.id)),
-            ("schemas", _) => return subject.resource.schemas().any(|urn| test(Found::Text(urn))),
-            ("meta", sub) => return visit_meta(&subject.meta, sub, test),
+            ("schemas", _) => return subject.resource.schemas(subject.kind).any(|urn| test(Found::Text(urn))),
+            ("meta", sub) => return visit_meta(subject, sub, test),
             _ => {}
         }
     }
@@ -128,9 +130,10 @@ fn visit<'a>(path: &AttrPath, scope: Scope<'a>, values: bool, test: &mut dyn FnM
     }
 }
 
-fn visit_meta<'a>(meta: &Meta<'a>, sub: Option<&str>, test: &mut dyn FnMut(Found<'a>) -> bool) -> bool {
+fn visit_meta<'a>(subject: &Subject<'a>, sub: Option<&str>, test: &mut dyn FnMut(Found<'a>) -> bool) -> bool {
+    let meta = &subject.meta;
     match sub {
-        None | Some("resourceType") => test(Found::Text("User")),
+        None | Some("resourceType") => test(Found::Text(subject.kind.name())),
         Some("created") => meta.created.is_some_and(|at| test(Found::Time(at))),
         Some("lastModified") => meta.modified.is_some_and(|at| test(Found::Time(at))),
         Some("location") => test(Found::Text(meta.location)),

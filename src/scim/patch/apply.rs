@@ -13,7 +13,7 @@ use crate::scim::filter::{Filter, same_without_case};
 use crate::scim::normalise::{self, Dropped, Form, MOST_ENTRIES, Place};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
-use crate::scim::schema::{self, Attribute, Kind, Mutability};
+use crate::scim::schema::{self, Attribute, Kind, Mutability, ResourceType};
 
 /// What a PATCH makes of a resource.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +28,16 @@ pub struct Applied {
     pub disables: bool,
 }
 
-/// Applies the operations to `before`.
+/// Applies the operations to `before`, a resource of this type. Of a group's, [`super::split`] has taken the members away.
 #[must_use]
-pub fn apply(before: &Resource, operations: &[Operation]) -> Applied {
-    let mut patch =
-        Patch { after: before.clone(), dropped: Dropped::default(), sets_active_false: false, touches_lists: false };
+pub fn apply(kind: ResourceType, before: &Resource, operations: &[Operation]) -> Applied {
+    let mut patch = Patch {
+        kind,
+        after: before.clone(),
+        dropped: Dropped::default(),
+        sets_active_false: false,
+        touches_lists: false,
+    };
     let mut refused = Vec::new();
     for operation in operations {
         match operation {
@@ -48,6 +53,7 @@ pub fn apply(before: &Resource, operations: &[Operation]) -> Applied {
 }
 
 struct Patch {
+    kind: ResourceType,
     after: Resource,
     dropped: Dropped,
     sets_active_false: bool,
@@ -56,7 +62,7 @@ struct Patch {
 
 impl Patch {
     fn finish(self, refused: Vec<Refused>) -> Applied {
-        let Self { mut after, dropped, sets_active_false, touches_lists } = self;
+        let Self { mut after, dropped, sets_active_false, touches_lists, .. } = self;
         if touches_lists {
             // An entry may have been labelled before its value came; one that never got a value says nothing.
             let mut map = after.into_map();
@@ -82,15 +88,10 @@ impl Patch {
             }
             return Ok(());
         }
-        let (Some(attribute), Some(leaf)) = (path.definition(), path.leaf()) else {
+        let (Some(attribute), Some(leaf)) = (path.definition_in(self.kind), path.leaf_in(self.kind)) else {
             self.dropped.note(&path.to_string());
             return Ok(());
         };
-        if attribute.name == "members" && self.after.user_name().is_some() {
-            // A group's attribute, which a person cannot have.
-            self.dropped.note(&path.to_string());
-            return Ok(());
-        }
         if attribute.name == "schemas" {
             return Ok(());
         }
@@ -112,9 +113,17 @@ impl Patch {
         }
         self.touches_lists |= attribute.multi_valued;
         let target = Target { path, attribute, leaf, place: place(path) };
+        let frozen = if attribute.is_frozen() { self.after.held(path).cloned() } else { None };
         match change.op {
-            Op::Remove => self.remove(target, &change.value),
-            op => self.write(target, op, change.value.clone()),
+            Op::Remove => self.remove(target, &change.value)?,
+            op => self.write(target, op, change.value.clone())?,
+        }
+        match frozen {
+            Some(before) if thaws(attribute, path, &before, self.after.held(path)) => {
+                *self.after.slot(path) = before;
+                Err(ScimError::mutability(format!("{path} is immutable and already has a value; leave it as it is")))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -137,9 +146,10 @@ impl Patch {
         };
         let mut wanted = Vec::with_capacity(items.len());
         for item in items {
-            if let Some(Value::Object(parts)) =
-                normalise::complex(target.attribute, item, target.place, &mut self.dropped)?
-            {
+            let Target { attribute, place, .. } = target;
+            if attribute.kind != Kind::Complex {
+                wanted.extend(normalise::plain_entry(attribute, item, place)?);
+            } else if let Some(parts) = normalise::complex(attribute, item, place, &mut self.dropped)? {
                 wanted.push(parts);
             }
         }
@@ -175,6 +185,7 @@ impl Patch {
         match (&path.filter, &path.sub) {
             (None, None) if attribute.multi_valued => self.write_list(target, op, value),
             (None, None) if attribute.kind == Kind::Complex => self.write_object(target, value),
+            (Some(filter), None) if attribute.kind != Kind::Complex => self.write_plain_entry(target, filter, value),
             (Some(_), None) => self.write_entry(target, op, value),
             (filter, sub) => match normalise::scalar(leaf, value, place)? {
                 None => self.clear(target),
@@ -273,6 +284,20 @@ impl Patch {
         Ok(())
     }
 
+    /// The plain values that a filter selects give way to one, which is added if there are none.
+    fn write_plain_entry(&mut self, target: Target<'_>, filter: &Filter, value: Value) -> Result<(), ScimError> {
+        let Target { path, attribute, place, .. } = target;
+        let Some(new) = normalise::plain_entry(attribute, value, place)? else { return self.clear(target) };
+        let list = entries::list(self.after.slot(path));
+        let at = list.iter().position(|entry| entries::matches(entry, filter, Some(attribute))).unwrap_or(list.len());
+        list.retain(|entry| *entry != new && !entries::matches(entry, filter, Some(attribute)));
+        if list.len() >= MOST_ENTRIES {
+            return Err(too_many_entries(place));
+        }
+        list.insert(at.min(list.len()), new);
+        Ok(())
+    }
+
     /// The entries that a filter selects: replaced, or merged into.
     fn write_entry(&mut self, target: Target<'_>, op: Op, value: Value) -> Result<(), ScimError> {
         let Target { path, attribute, place, .. } = target;
@@ -351,12 +376,33 @@ fn place(path: &AttrPath) -> Place<'_> {
     }
 }
 
+/// Whether something immutable that had a value is no longer what it was. In a list, parts of entries are compared where a path
+/// leads to them; whole entries come and go.
+fn thaws(attribute: &Attribute, path: &AttrPath, before: &Value, after: Option<&Value>) -> bool {
+    if attribute.mutability == Mutability::Immutable {
+        return after != Some(before);
+    }
+    let frozen = attribute.sub_attributes.iter().filter(|sub| sub.mutability == Mutability::Immutable);
+    let parts: Vec<_> = frozen.map(|sub| sub.name).collect();
+    let differ = |before: &Value, after: Option<&Value>| {
+        let after = after.unwrap_or(&Value::Null);
+        parts.iter().any(|part| before.get(part).is_some_and(|held| after.get(part) != Some(held)))
+    };
+    match (before, after) {
+        (Value::Array(before), Some(Value::Array(after))) if path.sub.is_some() => {
+            before.len() == after.len() && before.iter().zip(after).any(|(before, after)| differ(before, Some(after)))
+        }
+        (Value::Array(_), _) => false,
+        (before, after) => differ(before, after),
+    }
+}
+
 /// Whether every name in the filter is a part of the attribute.
-fn knows(attribute: &Attribute, filter: &Filter) -> bool {
+fn knows(attribute: &'static Attribute, filter: &Filter) -> bool {
     match filter {
         Filter::And(left, right) | Filter::Or(left, right) => knows(attribute, left) && knows(attribute, right),
         Filter::Not(inner) => knows(attribute, inner),
-        Filter::Compare { path, .. } | Filter::Present(path) => attribute.sub(&path.attribute).is_some(),
+        Filter::Compare { path, .. } | Filter::Present(path) => attribute.part(&path.attribute).is_some(),
         Filter::ValuePath { .. } => false,
     }
 }
@@ -380,7 +426,10 @@ fn is_same(held: &Value, new: &Value) -> bool {
 }
 
 /// Whether an entry is among those that a removal names.
-fn is_named(attribute: &Attribute, entry: &Value, wanted: &Map<String, Value>) -> bool {
+fn is_named(attribute: &Attribute, entry: &Value, wanted: &Value) -> bool {
+    let Value::Object(wanted) = wanted else {
+        return entry == wanted || (!attribute.case_exact && is_same_text(entry, wanted));
+    };
     let same = |name: &str, wanted: &Value| {
         let exact = attribute.sub(name).is_some_and(|sub| sub.case_exact);
         entry.get(name).is_some_and(|held| held == wanted || (!exact && is_same_text(held, wanted)))

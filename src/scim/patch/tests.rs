@@ -3,16 +3,16 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::scim::resource::Resource;
+use crate::scim::resource::{Resource, ResourceType};
 use crate::scim::schema::ENTERPRISE;
 
 fn person(body: &Value) -> Resource {
-    Resource::parse(body.to_string().as_bytes()).unwrap().resource
+    Resource::parse(ResourceType::User, body.to_string().as_bytes()).unwrap().resource
 }
 
 fn applied(before: &Value, operations: &Value) -> Applied {
     let body = json!({"schemas": [schema::PATCH_OP], "Operations": operations}).to_string();
-    apply(&person(before), &parse(body.as_bytes()).unwrap())
+    apply(ResourceType::User, &person(before), &parse(body.as_bytes()).unwrap())
 }
 
 /// Applies the operations, which must all succeed.
@@ -275,7 +275,7 @@ fn members_are_added_and_removed_by_value() {
         (json!({"op": "replace", "value": {"id": "g", "displayName": "Sales"}}), vec!["u1", "U1", "u2"]),
     ] {
         let operations = parse(json!({"Operations": [operation]}).to_string().as_bytes()).unwrap();
-        let applied = apply(&group, &operations);
+        let applied = apply(ResourceType::Group, &group, &operations);
         assert!(applied.refused.is_empty());
         let members: Vec<_> = applied.after.as_map()["members"]
             .as_array()

@@ -65,7 +65,7 @@ fn every_mistake_is_named_with_its_key_and_its_cure() {
         ),
         (
             |d| d.operations.push(("remove".into(), "DELETE /".into())),
-            "operations.remove: there are read, create, update, replace, delete and list",
+            "operations.remove: there are read, create, update, replace, delete, list and after",
         ),
         (|d| d.operations[0].1 = "GET /users".into(), "operations.read: {id} must stand in the path or after ?"),
         (|d| d.operations[0].1 = "POST /users/{id}".into(), "operations.read: must be a GET: it may be repeated"),

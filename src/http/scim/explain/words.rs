@@ -12,12 +12,13 @@ use crate::http::message::Request;
 use crate::http::record::Record;
 use crate::http::route::ScimRoute;
 use crate::http::scim::query::{Plan, plan};
-use crate::http::scim::{is_discovery, is_public, media_type, query};
+use crate::http::scim::{is_discovery, is_public, media_type, offers_groups, query};
 use crate::limit::Group;
 use crate::scim::command::{Projection, Query};
+use crate::scim::members::{self, Intent};
 use crate::scim::patch::{self, Op, Operation};
 use crate::scim::path::AttrPath;
-use crate::scim::resource::Resource;
+use crate::scim::resource::{Resource, ResourceType};
 
 /// The route: whose it is, and what the path means.
 pub fn routed(tenant: &Tenant, route: &ScimRoute, request: &Request) -> Vec<String> {
@@ -26,8 +27,11 @@ pub fn routed(tenant: &Tenant, route: &ScimRoute, request: &Request) -> Vec<Stri
     let meaning = match route {
         ScimRoute::Users if post => "a person is to be created".into(),
         ScimRoute::Users | ScimRoute::Search => "a query for people".into(),
+        ScimRoute::RootSearch => "a query for people and groups".into(),
         ScimRoute::User(id) => format!("the person with the id {id}"),
-        ScimRoute::Groups | ScimRoute::GroupSearch | ScimRoute::Group => "groups".into(),
+        ScimRoute::Groups if post => "a group is to be created".into(),
+        ScimRoute::Groups | ScimRoute::GroupSearch => "a query for groups".into(),
+        ScimRoute::Group(id) => format!("the group with the id {id}"),
         ScimRoute::ServiceProviderConfig | ScimRoute::Schemas(_) | ScimRoute::ResourceTypes(_) => {
             "a discovery document".into()
         }
@@ -47,10 +51,10 @@ pub fn authenticated(runtime: &Runtime, route: &ScimRoute, headers: &HeaderMap) 
     if is_public(runtime, route) {
         return vec!["none needed: this document is public".to_owned()];
     }
-    let dialect = runtime.config.dialect;
+    let dialect = &runtime.config.dialect;
     let mut lines = Vec::new();
     if dialect.oauth {
-        let path = dialect.oauth_alias.unwrap_or("oauth");
+        let path = dialect.oauth_alias.as_deref().unwrap_or("oauth");
         lines.push(format!(
             "door: OAuth 2.0 authorization code at {}/{path}/authorize, access token as Bearer",
             runtime.config.issuer
@@ -59,6 +63,13 @@ pub fn authenticated(runtime: &Runtime, route: &ScimRoute, headers: &HeaderMap) 
     if let Some(tokens) = dialect.secret_tokens {
         let single = if tokens.single { ", one at a time" } else { "" };
         lines.push(format!("door: a static secret token as Bearer{single}"));
+    }
+    if let Some(protected) = &dialect.protected {
+        lines.push(format!(
+            "people with {} in {} are changed only by the grant of a super_user; it is explained as if this were one",
+            protected.values.join(", "),
+            protected.attribute
+        ));
     }
     let scope = if is_discovery(route) { "" } else { "; its scope must cover the request" };
     lines.push(match headers.get(header::AUTHORIZATION) {
@@ -106,22 +117,32 @@ fn seconds(span: std::time::Duration) -> String {
 
 /// Whether the route is about people.
 pub const fn addresses_people(route: &ScimRoute) -> bool {
-    matches!(route, ScimRoute::Users | ScimRoute::User(_) | ScimRoute::Search)
+    matches!(route, ScimRoute::Users | ScimRoute::User(_) | ScimRoute::Search | ScimRoute::RootSearch)
+}
+
+/// Whether the route is about groups.
+pub const fn addresses_groups(route: &ScimRoute) -> bool {
+    matches!(route, ScimRoute::Groups | ScimRoute::Group(_) | ScimRoute::GroupSearch)
 }
 
 /// The request as understood.
 pub fn parsed(runtime: &Runtime, route: &ScimRoute, request: &Request) -> Result<Vec<String>, Refusal> {
     let get = matches!(request.method, Method::GET | Method::HEAD);
+    let kind = if addresses_groups(route) { ResourceType::Group } else { ResourceType::User };
+    if kind == ResourceType::Group && !offers_groups(runtime) {
+        return Ok(vec!["groups are not offered: a query finds none".to_owned()]);
+    }
     match (route, &request.method) {
-        (ScimRoute::Users, _) if get => queried(runtime, &query(request)?),
-        (ScimRoute::Search, &Method::POST) => {
+        (ScimRoute::Users | ScimRoute::Groups, _) if get => queried(runtime, kind, &query(request)?),
+        (ScimRoute::Search | ScimRoute::GroupSearch | ScimRoute::RootSearch, &Method::POST) => {
             media_type(request)?;
-            queried(runtime, &Query::parse_search(&request.body)?)
+            queried(runtime, kind, &Query::parse_search(&request.body)?)
         }
-        (ScimRoute::Users, &Method::POST) | (ScimRoute::User(_), &Method::PUT) => {
+        (ScimRoute::Users | ScimRoute::Groups, &Method::POST)
+        | (ScimRoute::User(_) | ScimRoute::Group(_), &Method::PUT) => {
             media_type(request)?;
             let mut lines = projected(&query(request)?.projection);
-            let parsed = Resource::parse(&request.body)?;
+            let parsed = Resource::parse(kind, &request.body)?;
             lines.push(format!("resource, in canonical names: {:#}", Value::Object(parsed.resource.into_map())));
             if !parsed.dropped.is_empty() {
                 lines.push(format!("unknown to every schema, dropped: {}", parsed.dropped.join(", ")));
@@ -134,27 +155,65 @@ pub fn parsed(runtime: &Runtime, route: &ScimRoute, request: &Request) -> Result
             lines.extend(patch::parse(&request.body)?.iter().map(operation));
             Ok(lines)
         }
-        (ScimRoute::User(_), _) if get => {
+        (ScimRoute::Group(_), &Method::PATCH) => {
+            media_type(request)?;
+            let mut lines = projected(&query(request)?.projection);
+            let (operations, intents) = members::split(patch::parse(&request.body)?)?;
+            lines.extend(operations.iter().map(operation));
+            lines.extend(intents.iter().map(intent));
+            Ok(lines)
+        }
+        (ScimRoute::User(_) | ScimRoute::Group(_), _) if get => {
             let lines = projected(&query(request)?.projection);
             Ok(if lines.is_empty() { vec!["all attributes are wanted".to_owned()] } else { lines })
         }
-        (ScimRoute::User(_), &Method::DELETE) => Ok(vec!["a body, if any, is not looked at".to_owned()]),
-        (ScimRoute::Groups | ScimRoute::GroupSearch, _) => {
-            Ok(vec!["groups are not offered: a query finds none".to_owned()])
+        (ScimRoute::User(_) | ScimRoute::Group(_), &Method::DELETE) => {
+            Ok(vec!["a body, if any, is not looked at".to_owned()])
         }
+        (ScimRoute::Bulk, &Method::POST) => Ok(vec![
+            "each operation goes the way of a request of its own, and takes one of the write budget".to_owned(),
+        ]),
         (route, _) if is_discovery(route) => Ok(vec!["made from the schemas and what the dialect offers".to_owned()]),
         _ => Err(Refusal::MethodNotAllowed(route.allow())),
     }
 }
 
-fn queried(runtime: &Runtime, query: &Query) -> Result<Vec<String>, Refusal> {
+/// A wish about members.
+fn intent(intent: &Intent) -> String {
+    match intent {
+        Intent::Add(members) => {
+            let keys: Vec<_> = members.iter().map(|member| member.key.as_str()).collect();
+            format!("members to add: {}", keys.join(", "))
+        }
+        Intent::Remove(keys) => format!("members to remove: {}", keys.join(", ")),
+        Intent::RemoveAll => "all members are to be removed; they are read for that".to_owned(),
+        Intent::Replace(members) => {
+            let keys: Vec<_> = members.iter().map(|member| member.key.as_str()).collect();
+            format!("members, those and no others; who is one now is read for that: {}", keys.join(", "))
+        }
+        Intent::RemoveMatching(filter) => format!("members to remove, read and filtered for that: {filter}"),
+    }
+}
+
+fn queried(runtime: &Runtime, kind: ResourceType, query: &Query) -> Result<Vec<String>, Refusal> {
+    let (all, one) = match kind {
+        ResourceType::User => ("everybody", "person"),
+        ResourceType::Group => ("every group", "group"),
+    };
     let count = query.count.map_or_else(|| "the default count".to_owned(), |count| format!("count {count}"));
-    let mut lines = vec![format!("startIndex {}, {count}", query.start_index)];
+    let mut lines = vec![match query.cursor {
+        None => format!("startIndex {}, {count}", query.start_index),
+        Some(_) => format!("by cursor, {count}"),
+    }];
+    if let Some(sort) = &query.sort {
+        let order = if sort.descending { "descending" } else { "ascending" };
+        lines.push(format!("sorted by {}, {order}: everything that matches is looked at, up to a bound", sort.by));
+    }
     lines.extend(projected(&query.projection));
     let Some(filter) = query.filter.clone() else {
-        lines.push(match plan(runtime, None) {
+        lines.push(match plan(runtime, kind, None) {
             Plan::Native => "no filter: the directory gives the page".to_owned(),
-            _ => "no filter: everybody in the directory is looked at, since some are hidden by the dialect".to_owned(),
+            _ => format!("no filter: {all} in the directory is looked at, since some are hidden by the dialect"),
         });
         return Ok(lines);
     };
@@ -164,17 +223,20 @@ fn queried(runtime: &Runtime, query: &Query) -> Result<Vec<String>, Refusal> {
     if lines.last().is_none_or(|line| *line != format!("filter: {translated}")) {
         lines.push(format!("in the schema's words: {translated}"));
     }
-    lines.push(match plan(runtime, Some(&filter)) {
-        Plan::Id(id) => format!("answered by reading the person with the id {id}"),
+    lines.push(match plan(runtime, kind, Some(&filter)) {
+        Plan::Nobody => format!("answered without the directory: no {one} has this attribute"),
+        Plan::Id(id) => format!("answered by reading the {one} with the id {id}"),
         Plan::ExternalId(_) => {
             "answered from the gateway's own memory of externalId, which the directory cannot hold".into()
         }
         Plan::Equal { path, value } => format!("the directory answers {path} eq {} by itself", json!(value)),
+        Plan::Holders(key) => format!("the directory says which groups hold {key}"),
+        Plan::MembersOf(key) => format!("the directory says who is in the group {key}"),
         Plan::Native | Plan::Scan => {
-            "the directory answers no part of it: everybody is looked at, up to a bound".into()
+            format!("the directory answers no part of it: {all} is looked at, up to a bound")
         }
     });
-    lines.push("the gateway then checks the whole filter on each person found, so the answer is exact".to_owned());
+    lines.push(format!("the gateway then checks the whole filter on each {one} found, so the answer is exact"));
     Ok(lines)
 }
 
@@ -237,6 +299,7 @@ pub fn judged(
         Method::PUT | Method::PATCH => lines.push(match dialect.on_disable {
             OnDisable::Disable => "active false disables the person in the directory".into(),
             OnDisable::Unlink => "active false ends the link; the account in the directory stays as it is".into(),
+            OnDisable::Delete => "active false removes the person from the directory".into(),
         }),
         Method::DELETE => lines.push(match dialect.on_delete {
             OnDelete::Delete => "DELETE removes the person from the directory".into(),

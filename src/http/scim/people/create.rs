@@ -54,6 +54,10 @@ impl People<'_> {
         let Some(user_name) = resource.user_name() else {
             return Err(ScimError::invalid_value("userName: is required; map it from userPrincipalName").into());
         };
+        self.permitted(resource, None, record)?;
+        let mut spelt = resource.clone();
+        self.tenant.config.dialect.spell(None, &mut spelt);
+        let user_name = spelt.user_name().unwrap_or(user_name);
         let _alone = self.tenant.locks.user_name(user_name).await;
         let (name, body) = (Digest::of(user_name.to_lowercase().as_bytes()), digest(resource));
         let earlier = self.store.open_create(self.name(), &name).await?;
@@ -73,6 +77,15 @@ impl People<'_> {
 
     async fn carry_out_create(&self, create: &Create<'_>, record: &mut Record) -> Result<Person, Refusal> {
         let mut wanted = create.resource.clone();
+        let dialect = &self.tenant.config.dialect;
+        dialect.spell(None, &mut wanted);
+        dialect.complete(&mut wanted);
+        for (path, value) in self.tenant.config.switches.carried() {
+            if self.tenant.directory.holds(ResourceType::User, &path) {
+                record.notes.push(format!("carried downstream: {} {value}", path.attribute));
+                wanted.set(&path, value);
+            }
+        }
         self.strip(&mut wanted, record);
         match self.tenant.directory.create(&wanted).await {
             Ok(entry) => self.remember(entry, LinkState::Managed, create.resource, None).await,
@@ -89,7 +102,7 @@ impl People<'_> {
         let _alone = self.tenant.locks.key(&entry.key).await;
         let link = self.store.link(self.name(), &entry.key).await?;
         let state = link.as_ref().map(|link| link.state);
-        let dialect = self.tenant.config.dialect;
+        let dialect = &self.tenant.config.dialect;
         let how = match (state, dialect.on_existing) {
             (None, _) if create.is_repeated_for(&entry) => "found the earlier try",
             // It came as far as the link; only that very request goes on from there.
@@ -113,6 +126,7 @@ impl People<'_> {
                 .into());
             }
         };
+        self.permitted(&entry.resource, None, record)?;
         record.notes.push(how.into());
         // Laid over what is there: attributes that the create does not name stay.
         let person = self.person(entry, link);
@@ -145,7 +159,7 @@ const SLACK: Duration = Duration::from_mins(10);
 
 /// Whether somebody who is there came of the create that was begun before, rather than being created by others while it lay
 /// open: made no earlier than it, and either right then or, as far as the directory tells, for the same request.
-fn is_ours(open: &OpenCreate, entry: &Entry, body: Digest) -> bool {
+pub(in crate::http::scim) fn is_ours(open: &OpenCreate, entry: &Entry, body: Digest) -> bool {
     let same_request = open.body_digest == body;
     match entry.created {
         Some(created) if open.at.since(created) > SLACK => false,
@@ -155,7 +169,7 @@ fn is_ours(open: &OpenCreate, entry: &Entry, body: Digest) -> bool {
 }
 
 /// Whether it is now known what became of a create, and of the try before it.
-const fn is_settled(outcome: &Result<Person, Refusal>, tried_before: bool) -> bool {
+pub(in crate::http::scim) const fn is_settled<T>(outcome: &Result<T, Refusal>, tried_before: bool) -> bool {
     match outcome {
         Ok(_) | Err(Refusal::Scim(_) | Refusal::Directory(DirectoryError::Conflict { .. })) => true,
         Err(
@@ -218,7 +232,7 @@ mod tests {
             (refused(), true, false),
         ];
         for (error, first, repeated) in rows {
-            let outcome = Err(Refusal::Directory(error));
+            let outcome: Result<Person, _> = Err(Refusal::Directory(error));
             assert_eq!(
                 (is_settled(&outcome, false), is_settled(&outcome, true)),
                 (first, repeated),
@@ -230,7 +244,8 @@ mod tests {
 
     #[test]
     fn a_password_made_up_anew_does_not_make_another_request() {
-        let parse = |body: &str| Resource::parse(body.as_bytes()).unwrap().resource;
+        let parse =
+            |body: &str| Resource::parse(crate::scim::resource::ResourceType::User, body.as_bytes()).unwrap().resource;
         let one = digest(&parse(r#"{"userName": "ada", "password": "1", "title": "T"}"#));
         assert!(one == digest(&parse(r#"{"userName": "ada", "password": "2", "title": "T"}"#)));
         assert!(one != digest(&parse(r#"{"userName": "ada", "password": "1", "title": "U"}"#)));

@@ -1,0 +1,96 @@
+//! What the core costs for a typical Entra user: CPU time of parsing, PATCH, the dialect's verdict and rendering, each alone.
+//!
+//! `cargo bench --bench scim [-- ROUNDS]`. Prints the median of several series in microseconds, and their sum.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use portcullis::dialect::Dialect;
+use portcullis::scim::command::Projection;
+use portcullis::scim::filter::{Filter, Subject};
+use portcullis::scim::patch;
+use portcullis::scim::resource::{Meta, Resource, ResourceType};
+
+const USER: &[u8] = br#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
+ "externalId":"0a21f0f2-8d2a-4f8e-bf98-7363c4aed4ef","userName":"ada@example.com","active":true,"displayName":"Ada Lovelace",
+ "title":"Countess","preferredLanguage":"en-GB","emails":[{"primary":true,"type":"work","value":"ada@example.com"}],
+ "phoneNumbers":[{"type":"work","value":"+14155550100"},{"type":"mobile","value":"+14155550101"}],
+ "meta":{"resourceType":"User"},"name":{"formatted":"Ada Lovelace","familyName":"Lovelace","givenName":"Ada"},"roles":[],
+ "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Engines","manager":{"value":"26118915"}}}"#;
+
+const PATCH: &[u8] = br#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[
+ {"op":"Replace","path":"emails[type eq \"work\"].value","value":"a.lovelace@example.com"},
+ {"op":"Replace","path":"name.familyName","value":"King"},{"op":"Add","path":"title","value":"Analyst"},
+ {"op":"Replace","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department","value":"Numbers"}]}"#;
+
+const SERIES: usize = 21;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    let rounds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(20_000);
+    let person = Resource::parse(ResourceType::User, USER).expect("a person").resource;
+    let operations = patch::parse(PATCH).expect("operations");
+    let patched = patch::apply(ResourceType::User, &person, &operations).after;
+    let standard = Dialect::named("standard").expect("a dialect");
+    let vendor = Dialect::named("ringcentral").expect("a dialect");
+    let meta =
+        Meta { id: "u1", location: "https://scim.example.com/Users/u1", created: None, modified: None, version: None };
+    let everything = Projection::default();
+    let subject = Subject { kind: ResourceType::User, resource: &person, meta };
+    let question = "emails[type eq \"work\"].value eq \"ada@example.com\"";
+    let filter = Filter::parse(question).expect("a filter");
+    let mut sum = 0.0;
+    let mut print = |name: &str, counted: bool, took: f64| {
+        sum += if counted { took } else { 0.0 };
+        println!("{name:<28} {took:>7.2} us");
+    };
+    print("parse a user", true, median(rounds, || Resource::parse(ResourceType::User, black_box(USER)).is_ok()));
+    print("parse a PATCH", true, median(rounds, || patch::parse(black_box(PATCH)).is_ok()));
+    print(
+        "apply a PATCH",
+        true,
+        median(rounds, || patch::apply(ResourceType::User, black_box(&person), &operations).disables),
+    );
+    print(
+        "accept (standard)",
+        false,
+        median(rounds, || standard.accept(Some(&person), black_box(&patched).clone()).violations.is_empty()),
+    );
+    print(
+        "accept (ringcentral)",
+        true,
+        median(rounds, || vendor.accept(Some(&person), black_box(&patched).clone()).violations.is_empty()),
+    );
+    print(
+        "render",
+        true,
+        median(rounds, || black_box(&person).render(ResourceType::User, meta, &everything).is_object()),
+    );
+    print(
+        "render as text",
+        false,
+        median(rounds, || !black_box(&person).render(ResourceType::User, meta, &everything).to_string().is_empty()),
+    );
+    print("parse a filter", false, median(rounds, || Filter::parse(black_box(question)).is_ok()));
+    print("answer a filter", false, median(rounds, || filter.matches(black_box(&subject))));
+    println!("{:<28} {sum:>7.2} us", "parse, PATCH, accept, render");
+}
+
+/// The median time of one call over several series, in microseconds.
+fn median(rounds: u32, mut work: impl FnMut() -> bool) -> f64 {
+    let mut series: Vec<f64> = (0..SERIES)
+        .map(|_| {
+            #[expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
+            let begun = Instant::now();
+            for _ in 0..rounds {
+                black_box(work());
+            }
+            begun.elapsed().as_secs_f64() * 1e6 / f64::from(rounds)
+        })
+        .collect();
+    series.sort_by(f64::total_cmp);
+    series[SERIES / 2]
+}
