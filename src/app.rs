@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{Config, Diagnostics, DirectoryConfig, Environment, Loaded, watch};
 use crate::directory::embedded::Embedded;
 use crate::directory::rest::Rest;
+use crate::directory::scim::Scim;
 use crate::directory::sql::Sql;
 use crate::directory::{self, Connector};
 use crate::http::gateway::{Gateway, Runtime, Site, Snapshot, bounds, longest_window};
@@ -296,7 +297,8 @@ async fn open(name: &str, config: &DirectoryConfig, clock: &Clock) -> Result<dir
     let connector = match config {
         DirectoryConfig::Embedded(config) => Embedded::open(config, clock.clone()).await.map(Connector::from),
         DirectoryConfig::Rest(config) => Rest::new(config.clone(), clock.clone()).map(Connector::from),
-        DirectoryConfig::Sql(config) => Sql::new(config.clone()).map(Connector::from),
+        DirectoryConfig::Scim(config) => Scim::new(config.clone(), clock.clone()).map(Connector::from),
+        DirectoryConfig::Sql(config) => Sql::new(config.clone(), clock.clone(), Random::system()).map(Connector::from),
     };
     match connector {
         Ok(connector) => Ok(directory::Any::new(name, connector, clock.clone())),

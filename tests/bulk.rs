@@ -71,6 +71,36 @@ async fn what_is_announced_is_what_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_operation_leaves_its_own_audit_record() {
+    let gateway = TestGateway::with(|tenant| tenant.limits = None).await;
+    let operations = json!({"Operations": [
+        {"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "ada", "nonsense": 1}},
+        {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"displayName": "Team", "members": [{"value": "bulkId:a"}]}},
+        {"method": "DELETE", "path": "/Users/4711"},
+    ]});
+    assert_eq!(bulk(&gateway, &operations).await.status, 200);
+    let store = &gateway.gateway.store;
+    store.flush_audit().await;
+    let mut told: Vec<_> = store.audit_tail(Some("standard"), 10, None).await.unwrap();
+    told.sort_by_key(|(number, _)| *number);
+    let told: Vec<_> =
+        told.into_iter().map(|(_, it)| (it.operation, it.status, it.target, it.notes.join("; "))).collect();
+    let rows = [
+        ("users.post", 201, Some("1"), "operation 1 of a bulk request; dropped nonsense"),
+        ("groups.post", 201, Some("g1"), "operation 2 of a bulk request"),
+        ("user.delete", 404, None, "operation 3 of a bulk request; refused "),
+        ("bulk.post", 200, None, "3 of 3 operations, 1 failed"),
+    ];
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(operation, status, target, notes)| {
+            (operation.to_owned(), status, target.map(String::from), notes.to_owned())
+        })
+        .collect();
+    assert_eq!(told, rows);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_bulk_requests_end() {
     let gateway = TestGateway::with(|tenant| tenant.limits = None).await;
     let chain: Vec<_> = (0..999_u32)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use portcullis::cli::{self, Exit, Failure, World};
 use portcullis::config::Environment;
-use portcullis::oauth::{Role, opaque, password};
+use portcullis::oauth::{Door, Role, opaque, password};
 use portcullis::store::{AuditRecord, Source, Store};
 use portcullis::types::{Clock, Digest, Random, Secret, Timestamp};
 use serde_json::{Value, json};
@@ -300,6 +300,129 @@ async fn tokens_have_the_form_of_their_dialect_and_the_number_it_allows() {
     assert_eq!(states("play").await, ["revoked", "expired"]);
     let listed = desk.run("token list", "play", &[]).await.out;
     assert!(listed.contains("Entra") && listed.contains("expired") && !listed.contains(&pair), "{listed}");
+}
+
+#[tokio::test]
+async fn doors_open_and_close_and_show_when_they_were_used() {
+    let desk = Desk::new();
+    let shown =
+        desk.run("client add", "ring", &["--name", "Entra", "--door", "client_credentials", "--json"]).await.json();
+    let id = shown["client_id"].as_str().unwrap();
+    assert_eq!(shown["expires"], "2029-01-14T08:00:00.000Z", "two years");
+    let show = async || desk.run("client show", "ring", &[id, "--json"]).await.json();
+    let door = |shown: &Value, name: &str| {
+        shown["doors"].as_array().unwrap().iter().find(|door| door["door"] == name).unwrap().clone()
+    };
+    assert_eq!(
+        door(&show().await, "client_credentials"),
+        json!({"door": "client_credentials", "open": true, "last_used": null, "closable": false,
+               "reason": "no other open door has been used", "configured": true})
+    );
+    let said = desk.run("client open", "ring", &[id, "code"]).await;
+    assert!(said.exit == Exit::Failed && said.err.contains("no redirect URI"), "{}", said.err);
+    let said = desk.run("client open", "ring", &[id, "federation"]).await;
+    assert_eq!(said.out, format!("client `{id}`: open doors are client_credentials, federation\n"));
+    assert!(said.err.contains(&format!("[tenants.ring.doors.federation.{id}]")), "{}", said.err);
+    assert_eq!(door(&show().await, "federation")["configured"], false);
+
+    let store = desk.store().await;
+    assert_eq!(store.generation().await.unwrap(), 1, "a running gateway takes notice");
+    store.touch_door("ring", id, Door::ClientCredentials, desk.clock.now());
+    desk.clock.advance(Duration::from_hours(24));
+    store.touch_door("ring", id, Door::Federation, desk.clock.now());
+    store.flush_audit().await;
+    let old = door(&show().await, "client_credentials");
+    assert_eq!((&old["last_used"], &old["closable"]), (&json!("2027-01-15T08:00:00.000Z"), &json!(false)));
+    desk.clock.advance(Duration::from_hours(29 * 24));
+    assert_eq!(door(&show().await, "client_credentials")["closable"], true);
+    assert_eq!(door(&show().await, "federation")["closable"], false);
+    let people = desk.run("client show", "ring", &[id]).await.out;
+    for words in ["yes: not used for 30 days, and another door has been used since", "2027-01-16 08:00:00", "pcx_"] {
+        assert!(people.contains(words), "{people}");
+    }
+    let said = desk.run("client close", "ring", &[id, "federation"]).await;
+    assert!(said.err.contains("`federation` may be missed: used in the last 30 days"), "{}", said.err);
+    let said = desk.run("client close", "ring", &[id, "client_credentials"]).await;
+    assert_eq!(said.out, format!("client `{id}`: open doors are none\n"));
+    assert_eq!(desk.run("client disable", "ring", &[id]).await.exit, Exit::Done);
+    assert_eq!(desk.run("client enable", "ring", &[id]).await.exit, Exit::Done);
+    assert_eq!(show().await["disabled"], false);
+    assert_eq!(desk.run("client show", "ring", &["nobody"]).await.exit, Exit::Failed);
+}
+
+#[tokio::test]
+async fn what_a_door_needs_is_asked_for() {
+    let desk = Desk::new();
+    for (rest, expected) in [
+        (vec!["--name", "x", "--door", "code"], "needs a --redirect-uri"),
+        (vec!["--name", "x", "--public", "--door", "client_credentials"], "cannot come by `client_credentials`"),
+    ] {
+        let said = desk.run("client add", "ring", &rest).await;
+        assert!(said.exit == Exit::Failed && said.err.contains(expected), "{rest:?}: {}", said.err);
+    }
+    assert_eq!(desk.run("client add", "ring", &["--name", "x", "--door", "window"]).await.exit, Exit::Usage);
+    assert_eq!(desk.run("client add", "ring", &["--name", "x"]).await.exit, Exit::Usage);
+    // Who proves itself by assertions has no use for a secret.
+    for (doors, secret) in [(vec!["federation"], false), (vec!["federation", "client_credentials"], true)] {
+        let rest: Vec<_> =
+            ["--name", "x", "--json"].into_iter().chain(doors.iter().flat_map(|door| ["--door", door])).collect();
+        let shown = desk.run("client add", "ring", &rest).await.json();
+        assert_eq!(shown["client_secret"].is_string(), secret, "{doors:?}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_several_and_end() {
+    let desk = Desk::new();
+    let rest = ["--name", "Entra", "--entra", "--expires", "90d", "--json"];
+    let id = &desk.run("client add", "ring", &rest).await.json()["client_id"].as_str().unwrap().to_owned();
+    let states = async || -> Vec<(String, String)> {
+        let list = desk.run("client secret list", "ring", &[id, "--json"]).await.json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        list.as_array().unwrap().iter().map(|one| (text(&one["prefix"]), text(&one["state"]))).collect()
+    };
+    assert_eq!(states().await[0].1, "active");
+    desk.clock.advance(Duration::from_hours(31 * 24));
+    assert_eq!(states().await[0].1, "expires soon");
+    let said = desk.run("client list", "ring", &[]).await;
+    assert!(said.out.contains("until 2027-04-15, EXPIRES SOON"), "{}", said.out);
+    assert!(said.err.contains("expires within 60 days"), "{}", said.err);
+
+    let added = desk.run("client secret add", "ring", &[id, "--expires", "never"]).await;
+    assert!(added.out.contains("client secret: pcx_") && !added.out.contains("good until"), "{}", added.out);
+    let two = states().await;
+    assert_eq!(two.len(), 2);
+    let said = desk.run("client secret revoke", "ring", &[id, &format!("{}…", two[0].0)]).await;
+    assert_eq!(said.exit, Exit::Done, "{}", said.err);
+    assert_eq!(states().await, [two[1].clone()]);
+    assert_eq!(desk.run("client secret revoke", "ring", &[id, "pcx_nothing"]).await.exit, Exit::Failed);
+
+    // A rotation with an overlap: the old one ends by itself.
+    desk.clock.advance(Duration::from_secs(1));
+    assert_eq!(desk.run("client rotate", "ring", &[id, "--overlap", "7d", "--json"]).await.exit, Exit::Done);
+    assert_eq!(states().await.iter().map(|(_, state)| state.as_str()).collect::<Vec<_>>(), ["active", "active"]);
+    desk.clock.advance(Duration::from_hours(7 * 24));
+    assert_eq!(states().await.iter().map(|(_, state)| state.as_str()).collect::<Vec<_>>(), ["expired", "active"]);
+    let usage = desk.run("client rotate", "ring", &[id, "--overlap", "7d", "--keep-old"]).await;
+    assert_eq!(usage.exit, Exit::Usage);
+}
+
+#[tokio::test]
+async fn a_single_token_may_overlap_with_the_next() {
+    let desk = Desk::new();
+    desk.run("token issue", "contact", &[]).await;
+    desk.clock.advance(Duration::from_secs(1));
+    let said = desk.run("token issue", "contact", &["--overlap", "5m"]).await;
+    assert!(said.err.contains("the one before ends at 2027-01-15 08:05:01"), "{}", said.err);
+    let states = async || -> Vec<Value> {
+        let list = desk.run("token list", "contact", &["--json"]).await.json();
+        list.as_array().unwrap().iter().map(|token| token["state"].clone()).collect()
+    };
+    assert_eq!(states().await, ["active", "active"]);
+    desk.clock.advance(Duration::from_mins(5));
+    assert_eq!(states().await, ["expired", "active"]);
+    let said = desk.run("token issue", "play", &["--overlap", "5m"]).await;
+    assert!(said.exit == Exit::Failed && said.err.contains("several live side by side"), "{}", said.err);
 }
 
 #[tokio::test]

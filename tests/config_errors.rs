@@ -127,9 +127,56 @@ fn what_is_later_work_says_so() {
         (
             "[tenants.b]\ndialect = \"./acme.toml\"\ndirectory.kind = \"ldap\"",
             "5:11: cannot read the dialect `./acme.toml`: No such file or directory (os error 2) (name a TOML file that the gateway may read; relative paths start at the configuration file)\n\
-             6:18: `ldap` as directory is not in this version (choose `embedded`, `rest` or `sql`)",
+             6:18: `ldap` as directory is not in this version (choose `embedded`, `rest`, `scim` or `sql`)",
         ),
     ]);
+}
+
+#[test]
+fn signing_in() {
+    let tenant = "[tenants.b]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"";
+    for (sign_in, wanted) in [
+        ("sign_in.kind = \"odic\"", "7:16: `odic` is no kind of sign-in (did you mean `oidc`?)"),
+        (
+            "sign_in = { kind = \"oidc\", issuer = \"http://id.example\", client_id = \"x\", role_claim = \"r\" }",
+            "7:11: `roles` is missing in [tenants.b.sign_in] (add `roles = { super_user = [\"it-admins\"] }`)\n\
+             7:37: `http://id.example` is not https (only a provider on this machine may be asked in clear)",
+        ),
+        (
+            "[tenants.b.sign_in]\nkind = \"oidc\"\nissuer = \"https://id.example\"\nclient_id = \"x\"\nclient_secret = \"hunter2\"\n\
+             role_claim = \"r\"\nscopes = [\"email\"]\nroles = { viewer = \"staff\", supr_user = \"it\" }",
+            "11:17: warning: the secret `client_secret` is written in clear (give it as `env:NAME` or `file:PATH`)\n\
+             13:10: `openid` is not among the scopes (add \"openid\": without it there is no ID token)\n\
+             14:9: nobody could authorize (let a value give super_user or account_admin)\n\
+             14:29: `supr_user` is not a key of [tenants.b.sign_in.roles] (did you mean `super_user`?)",
+        ),
+        (
+            "sign_in = { kind = \"directory\", roles = { super_user = \"a\", viewer = \"a\" } }",
+            "7:11: nothing says how the password is verified (add `rest = { url = \"https://hr.example.com\", role = \"/role\" }`, or `ldap`)\n\
+             7:70: the same value gives super_user already (let each value give one role)",
+        ),
+        (
+            "[tenants.b.sign_in]\nkind = \"directory\"\nroles.super_user = \"a\"\n[tenants.b.sign_in.rest]\nurl = \"https://hr.example.com\"\nrole = \"/r\"\n\
+             call = \"GET /login?p={password}\"\nbody = '{\"u\":\"{username}\"}'\nsuccess = 99",
+            "13:8: `GET /login?p={password}` has a method that carries no password (choose POST, PUT or PATCH)\n\
+             14:8: `{\"u\":\"{username}\"}` holds no {password} (write JSON such as '{\"login\":\"{username}\",\"password\":\"{password}\"}')\n\
+             15:11: 99 is too small (`success` is between 200 and 599)",
+        ),
+        (
+            "[tenants.b.sign_in]\nkind = \"directory\"\nroles.super_user = \"a\"\n[tenants.b.sign_in.ldap]\nurl = \"https://ldap.example\"\n\
+             bind_dn = \"cn=x\"\nfilter = \"(uid=*)\"\nbase = \"dc=example\"",
+            "10:1: `bind_dn` and `bind_password` go together (write both, or neither to search anonymously)\n\
+             11:7: `https://ldap.example` is no address of an LDAP server (write scheme, host and perhaps port, such as \"ldaps://ldap.example.com\")\n\
+             13:10: `(uid=*)` holds no {username}: it would find everybody (write it like \"(&(objectClass=person)(uid={username}))\")",
+        ),
+    ] {
+        let text = format!("{TENANT}{tenant}\n{sign_in}\n");
+        assert_eq!(findings(&text, &[]), wanted, "\nin\n{text}");
+    }
+    table(&[(
+        "[tenants.b]\ndialect = \"standard\"\ndirectory.kind = \"embedded\"\ncontact = \"\"",
+        "7:11: `` is empty (write an address or a name, such as \"it@example.com\")",
+    )]);
 }
 
 #[test]
@@ -188,6 +235,59 @@ fn tenants() {
         findings("\n[tenants]\n", &[]),
         "2:1: there is no tenant (add a section [tenants.NAME] with a `dialect` and a `directory`)"
     );
+}
+
+/// `[tenants.acme.doors]`: whom to trust, pinned so that a slip lets nobody in.
+#[test]
+fn doors() {
+    const ID: &str = "00000000-0000-0000-0000-000000000000";
+    let federation = |text: &str| format!("{TENANT}[tenants.acme.doors.federation.c1]\n{text}\n");
+    let good = format!("tenant_id = \"{ID}\"\naudience = \"api://x\"\nsubject = \"s\"");
+    assert_eq!(findings(&federation(&good), &[]), "");
+    for (text, wanted) in [
+        (
+            "audience = \"a\"\nsubject = \"s\"",
+            "4:1: `issuer` is missing in [tenants.acme.doors.federation.c1] (add `issuer = \"https://login.microsoftonline.com/TENANT/v2.0\"`)",
+        ),
+        (
+            "tenant_id = \"contoso.com\"\naudience = \"a\"\nsubject = \"s\"",
+            "5:13: `contoso.com` is not the id of an Entra tenant (write the Directory (tenant) ID, such as \"00000000-0000-0000-0000-000000000000\")",
+        ),
+        (
+            "issuer = \"https://idp.example.com\"\naudience = \"a\"\nsubject = \"s\"",
+            "4:1: keys may not be fetched from `idp.example.com` (if it is to be trusted, add \"idp.example.com\" to `key_hosts`)",
+        ),
+    ] {
+        assert_eq!(findings(&federation(text), &[]), wanted, "{text}");
+    }
+    for (line, words) in [
+        ("algorithms = [\"HS256\"]", "is no algorithm to trust"),
+        ("algorithms = [\"none\"]", "is no algorithm to trust"),
+        ("algorithms = []", "no algorithm is trusted"),
+        ("keys_url = \"http://login.microsoftonline.com/keys\"", "keys are fetched by https only"),
+        ("keys_url = \"https://evil@login.microsoftonline.com/keys\"", "it holds credentials"),
+        ("keys_url = \"https://login.microsoftonline.com.evil.example/keys\"", "keys may not be fetched from"),
+        ("keys = \"{}\"", "is not a JWK Set"),
+        ("max_lifetime = \"25h\"", "is too long"),
+        ("max_livetime = \"1h\"", "did you mean `max_lifetime`?"),
+    ] {
+        let found = findings(&federation(&format!("{good}\n{line}")), &[]);
+        assert!(found.contains(words), "{line}: {found}");
+    }
+    for (text, words) in [
+        ("client_credentials_ttl = \"59m\"", "between 1h and 6h"),
+        ("client_credentials_ttl = \"7h\"", "between 1h and 6h"),
+        ("key_hosts = [\"https://login.microsoftonline.com\"]", "is not a host name"),
+        ("private_key_jwt = { c1 = {} }", "`keys` is missing in [tenants.acme.doors.private_key_jwt.c1]"),
+        ("entra_tokens = {}", "`tenant_id` is missing"),
+        (
+            "entra_tokens = { tenant_id = \"00000000-0000-0000-0000-000000000000\" }",
+            "warning: any application of that Entra tenant",
+        ),
+    ] {
+        let found = findings(&format!("{TENANT}[tenants.acme.doors]\n{text}\n"), &[]);
+        assert!(found.contains(words), "{text}: {found}");
+    }
 }
 
 #[test]
@@ -368,7 +468,7 @@ fn overriding_variables() {
         (
             "PORTCULLIS__",
             "",
-            "overrides no key (the last part may be `KEYS`, `OPERATIONS`, `RATE_STORE`, `SERVER`, `STATE` or `TENANTS`)",
+            "overrides no key (the last part may be `KEYS`, `OPERATIONS`, `RATE_STORE`, `SCHEMAS`, `SERVER`, `STATE` or `TENANTS`)",
         ),
     ] {
         assert_eq!(findings(TENANT, &[(variable, value)]), format!("{variable}: {wanted}"));

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use portcullis::directory::embedded::{self, Embedded};
 use portcullis::directory::rest::Rest;
+use portcullis::directory::scim::{self, Scim};
 use portcullis::directory::{Any, Connector};
 use portcullis::ports::{Directory, DirectoryError, Entry, GroupChange, Lookup, Members, Membership, Page};
 use portcullis::scim::path::AttrPath;
@@ -56,6 +57,17 @@ async fn subjects() -> Vec<Subject> {
         subjects.push(Subject {
             name,
             directory: Any::new("c", rest, clock.clone()),
+            file: None,
+            _legacy: Some(legacy),
+        });
+    }
+    for (name, edit) in sample::SCIM_VARIANTS {
+        let legacy = Legacy::start().await;
+        let config = scim::Config::new(edit(&legacy, sample::scim_draft(&legacy.url()))).unwrap();
+        let scim = Scim::new(config, clock.clone()).unwrap();
+        subjects.push(Subject {
+            name,
+            directory: Any::new("d", scim, clock.clone()),
             file: None,
             _legacy: Some(legacy),
         });
@@ -339,9 +351,10 @@ async fn groups_are_kept_and_found() {
             Err(DirectoryError::Invalid { attribute: Some(path), .. }) if path == "members" => false,
             all => all.is_ok(),
         };
-        let all = match nested {
-            true => directory.find(Group, &named_group("All"), ALL).await.unwrap().entries.remove(0),
-            false => directory.create_group(&group("All"), &[]).await.unwrap(),
+        let all = if nested {
+            directory.find(Group, &named_group("All"), ALL).await.unwrap().entries.remove(0)
+        } else {
+            directory.create_group(&group("All"), &[]).await.unwrap()
         };
         assert_eq!(
             directory.find(Group, &named_group("sales"), ALL).await.unwrap().entries,
@@ -366,7 +379,7 @@ async fn groups_are_kept_and_found() {
 #[tokio::test]
 async fn membership_changes_by_what_is_added_and_removed() {
     use ResourceType::{Group, User};
-    with_every(async |_, directory| {
+    Box::pin(with_every(async |_, directory| {
         if !directory.offers(Group) {
             return;
         }
@@ -408,8 +421,60 @@ async fn membership_changes_by_what_is_added_and_removed() {
         let renamed = directory.update_group(&sales.key, &renamed).await.unwrap();
         assert_eq!(renamed.resource, group("Selling"));
         assert_eq!(listed(&directory, &sales.key).await, keys[..1]);
+    }))
+    .await;
+}
+
+/// Adds and removes 64 people at once, half of them each, and looks who is in the group afterwards.
+async fn race(directories: &[&Any]) {
+    use ResourceType::User;
+    let first = directories[0];
+    let mut keys = Vec::new();
+    for number in 0..64 {
+        keys.push(first.create(&ada(number)).await.unwrap().key);
+    }
+    let begin: Vec<Member> = keys[..32].iter().map(|key| member(key, User)).collect();
+    let group_key = first.create_group(&group("Sales"), &begin).await.unwrap().key;
+    let all = keys.iter().enumerate().map(|(place, key)| {
+        let (add, remove) = if place < 32 { (vec![], vec![key.clone()]) } else { (vec![member(key, User)], vec![]) };
+        let change = GroupChange { before: group("Sales"), after: group("Sales"), add, remove };
+        let (directory, group_key) = (directories[place % directories.len()], &group_key);
+        async move { directory.update_group(group_key, &change).await.unwrap() }
+    });
+    futures_util::future::join_all(all).await;
+    keys.drain(..32);
+    keys.sort();
+    assert_eq!(listed(first, &group_key).await, keys);
+}
+
+#[tokio::test]
+async fn sixty_four_changes_of_one_group_end_exact() {
+    with_every(async |_, directory| {
+        if directory.offers(ResourceType::Group) {
+            race(&[&directory]).await;
+        }
     })
     .await;
+}
+
+#[tokio::test]
+async fn two_gateways_before_one_list_end_exact_where_it_has_versions() {
+    let clock = Clock::manual(Timestamp::from_seconds(1_800_000_000));
+    for (method, guard) in [("PATCH", "if-match"), ("PUT", "version")] {
+        let legacy = Legacy::start().await;
+        let draft = sample::by_list(&legacy, sample::draft(&legacy.url()), method, guard);
+        let gateway =
+            || Any::new("t", Rest::new(sample::checked(draft.clone()), clock.clone()).unwrap(), clock.clone());
+        race(&[&gateway(), &gateway()]).await;
+    }
+    let legacy = Legacy::start().await;
+    legacy.manners(|manners| {
+        (manners.groups, manners.scim_tells, manners.scim_no_patch, manners.scim_etag) = (true, true, true, true);
+    });
+    let draft = scim::Draft { groups: true, ..sample::scim_draft(&legacy.url()) };
+    let config = scim::Config::new(draft).unwrap();
+    let gateway = || Any::new("t", Scim::new(config.clone(), clock.clone()).unwrap(), clock.clone());
+    race(&[&gateway(), &gateway()]).await;
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ async fn a_refusal_tells_the_error_the_client_gets() {
         ("standard", "GET /Users?filter=userNam%20eq%20%22a%22", &Value::Null, "limit", 400, "userName"),
         ("standard", "PUT /Users", &phone, "limit", 405, "answers only GET, HEAD, POST"),
         ("standard", "DELETE /Users/ada", &Value::Null, "directory", 404, "ada"),
-        ("standard", "POST /Groups", &json!({}), "limit", 404, "groups are not offered"),
+        ("ringcentral", "POST /Groups", &json!({}), "limit", 404, "groups are not offered"),
+        ("standard", "POST /Groups", &json!({}), "limit", 400, "displayName: is required"),
     ] {
         let told = told(&config, tenant, &request(line, body), None).await;
         let (json, text) = checked(&told);
@@ -244,4 +245,24 @@ async fn what_is_no_scim_request_to_this_tenant_is_not_explained() {
         let error = outcome.map(|told| told.text()).expect_err(text).to_string();
         assert!(error.contains(problem), "{text}: {error}");
     }
+}
+
+#[tokio::test]
+async fn what_happens_to_a_group_is_explained() {
+    let config = dialects();
+    let operations = json!({"Operations": [
+        {"op": "Add", "path": "members", "value": [{"value": "3"}]},
+        {"op": "remove", "path": "members[value eq \"4\"]"},
+    ]});
+    let (json, text) = checked(&told(&config, "standard", &request("PATCH /Groups/g7", &operations), None).await);
+    assert_eq!(json["answer"]["status"], 204, "{text}");
+    let request_stage = says(&json, "request");
+    assert!(request_stage.contains("members to add: 3") && request_stage.contains("members to remove: 4"), "{text}");
+    assert!(text.contains("change the group g7") && !text.contains("read the members"), "{text}");
+    let probe = "GET /Groups?filter=id%20eq%20%22g7%22%20and%20members%20eq%20%223%22&attributes=id";
+    let group = json!({"id": "g7", "displayName": "Sales"});
+    let (json, text) = checked(&told(&config, "standard", &request(probe, &Value::Null), Some(&group)).await);
+    assert_eq!(json["answer"]["status"], 200, "{text}");
+    assert!(says(&json, "request").contains("reading the group with the id g7"), "{text}");
+    assert!(text.contains("ask which of 3 are in the group g7"), "{text}");
 }

@@ -18,7 +18,7 @@ use portcullis::scim::resource::Resource;
 use portcullis::scim::{Member, ResourceType};
 use serde_json::{Value, json};
 use support::gateway::{Answer, TestGateway};
-use support::legacy::Legacy;
+use support::legacy::{Fault, Legacy};
 use support::sample;
 
 const TENANT: &str = "standard";
@@ -244,4 +244,67 @@ async fn one_group_name_is_made_once() {
         *statuses.entry(status.unwrap()).or_default() += 1;
     }
     assert_eq!(statuses, BTreeMap::from([(201, 1), (409, 31)]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_whose_answer_was_lost_is_created_once() {
+    let directory = Legacy::start().await;
+    let config = sample::checked(sample::by_list(&directory, sample::draft(&directory.url()), "PUT", "none"));
+    let gateway = TestGateway::with(move |tenant: &mut Tenant| {
+        tenant.limits = None;
+        if tenant.name == TENANT {
+            tenant.directory = DirectoryConfig::Rest(config.clone());
+        }
+    })
+    .await;
+    let ada = create(&gateway, ResourceType::User, "ada").await;
+    let body = json!({"displayName": "Sales", "members": [{"value": ada}]}).to_string();
+    directory.next([Fault::ResetAfter]);
+    let first = gateway.scim(TENANT, "POST", "/Groups", Some(&body)).await;
+    assert!([502, 504].contains(&first.status), "{}", first.json());
+    let second = gateway.scim(TENANT, "POST", "/Groups", Some(&body)).await;
+    assert_eq!(second.status, 201, "{}", second.json());
+    assert_eq!(gateway.scim(TENANT, "POST", "/Groups", Some(&body)).await.status, 409);
+    let listed = ask(&gateway, "/Groups").await;
+    assert_eq!((&listed["totalResults"], &listed["Resources"][0]["members"][0]["value"]), (&json!(1), &json!(ada)));
+}
+
+/// What is not wanted is not asked for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memberships_are_read_only_where_they_are_wanted() {
+    let directory = Legacy::start().await;
+    directory.manners(|manners| manners.groups = true);
+    let (_, declare) = sample::VARIANTS.into_iter().find(|(name, _)| name.ends_with("one at a time")).unwrap();
+    let config = sample::checked(declare(&directory, sample::draft(&directory.url())));
+    let gateway = TestGateway::with(move |tenant: &mut Tenant| {
+        tenant.limits = None;
+        if tenant.name == TENANT {
+            tenant.directory = DirectoryConfig::Rest(config.clone());
+        }
+    })
+    .await;
+    let ada = create(&gateway, ResourceType::User, "ada").await;
+    let team = create(&gateway, ResourceType::Group, "Team").await;
+    let asked = async |method: &str, path: &str, body: Option<&str>| {
+        let before = directory.seen().len();
+        let answer = gateway.scim(TENANT, method, path, body).await;
+        assert!(answer.status < 300, "{path}: {}", answer.json());
+        directory.seen()[before..].iter().map(|seen| seen.line.clone()).collect::<Vec<_>>()
+    };
+    let add = patch("add", &ada);
+    let members =
+        |lines: &[String]| lines.iter().filter(|line| line.starts_with("GET") && line.contains("member")).count();
+    for (method, path, body) in [
+        ("PATCH", format!("/Groups/{team}"), Some(&*add)),
+        ("GET", format!("/Groups/{team}?excludedAttributes=members"), None),
+        ("GET", format!("/Users/{ada}?attributes=userName"), None),
+        ("GET", "/Users?excludedAttributes=groups".to_owned(), None),
+    ] {
+        let lines = asked(method, &path, body).await;
+        assert_eq!(members(&lines), 0, "{method} {path}: {lines:#?}");
+    }
+    let filter = format!("id+eq+%22{team}%22+and+members+eq+%22{ada}%22");
+    let probe = asked("GET", &format!("/Groups?attributes=id&filter={filter}"), None).await;
+    assert_eq!(members(&probe), 1, "one question about one member: {probe:#?}");
+    assert_eq!(members(&asked("GET", &format!("/Users/{ada}"), None).await), 1);
 }

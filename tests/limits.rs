@@ -148,7 +148,7 @@ async fn every_answer_of_a_limited_group_tells_its_limits() {
         ("DELETE", "/Users/nobody", None, 404, "write"),
         ("PUT", "/Users", ada, 405, "write"),
         ("POST", "/Users/.search", Some("{\"count\": 0}"), 200, "read"),
-        ("POST", "/Bulk", Some("{}"), 501, "write"),
+        ("POST", "/Bulk", Some("{}"), 400, "write"),
         ("GET", "/Me", None, 501, "read"),
         ("GET", "/Groups", None, 200, "read"),
     ];

@@ -1,4 +1,6 @@
-//! Many at once: two changes to one person never lose one, and one user name is never made twice.
+//! Many at once: two changes to one person never lose one, one user name is never made twice, and no member of a group is lost.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod support;
 
@@ -162,4 +164,100 @@ async fn a_disable_among_other_changes_holds() {
         assert_eq!(answer.status, 200, "{}", answer.json());
     }
     assert_eq!(gateway.scim("standard", "GET", &path, None).await.json()["active"], false);
+}
+
+/// 64 clients add and remove their own people in four groups, in the shapes of Entra and Okta, while others read.
+async fn race(gateway: Arc<TestGateway>, directory: &str) {
+    const CLIENTS: usize = 64;
+    const ROUNDS: usize = 8;
+    let create = async |path: &str, body: Value| {
+        let answer = gateway.scim("standard", "POST", path, Some(&body.to_string())).await;
+        assert_eq!(answer.status, 201, "{}", answer.json());
+        answer.json()["id"].as_str().unwrap().to_owned()
+    };
+    let mut groups = Vec::new();
+    for number in 0..4 {
+        groups.push(create("/Groups", json!({"displayName": format!("Group {number}")})).await);
+    }
+    let mut people = Vec::new();
+    for number in 0..CLIENTS {
+        people.push(create("/Users", json!({"userName": format!("race{number}")})).await);
+    }
+    let (mut expected, mut done) = (vec![std::collections::BTreeSet::new(); 4], (0, 0));
+    let mut clients = Vec::new();
+    for (client, person) in people.iter().cloned().enumerate() {
+        let mut requests = Vec::new();
+        for round in 0..ROUNDS {
+            let (at, adds) = ((client + round) % 4, (client * 7 + round * 3) % 5 < 3);
+            let operations = match (adds, round % 2) {
+                (true, 0) => json!([{"op": "Add", "path": "members", "value": [{"$ref": null, "value": person}]}]),
+                (true, _) => json!([
+                    {"op": "replace", "value": {"id": groups[at], "displayName": format!("Group {at}")}},
+                    {"op": "add", "path": "members", "value": [{"value": person, "display": "x"}]},
+                ]),
+                (false, 0) => json!([{"op": "Remove", "path": "members", "value": [{"value": person}]}]),
+                (false, _) => json!([{"op": "remove", "path": format!("members[value eq \"{person}\"]")}]),
+            };
+            if adds {
+                expected[at].insert(person.clone());
+                done.0 += 1;
+            } else {
+                expected[at].remove(&person);
+                done.1 += 1;
+            }
+            requests.push((format!("/Groups/{}", groups[at]), json!({"Operations": operations}).to_string()));
+        }
+        let gateway = Arc::clone(&gateway);
+        clients.push(tokio::spawn(async move {
+            for (path, body) in requests {
+                let answer = gateway.scim("standard", "PATCH", &path, Some(&body)).await;
+                assert_eq!(answer.status, 204, "{}", answer.json());
+            }
+        }));
+    }
+    let readers = groups.iter().cloned().map(|id| {
+        let gateway = Arc::clone(&gateway);
+        tokio::spawn(async move {
+            for _ in 0..4 {
+                assert_eq!(gateway.scim("standard", "GET", &format!("/Groups/{id}"), None).await.status, 200);
+            }
+        })
+    });
+    for task in clients.into_iter().chain(readers) {
+        task.await.unwrap();
+    }
+    let mut members = 0;
+    for (id, expected) in groups.iter().zip(expected) {
+        let group = gateway.scim("standard", "GET", &format!("/Groups/{id}"), None).await.json();
+        let listed = group["members"].as_array().cloned().unwrap_or_default();
+        let held: std::collections::BTreeSet<_> =
+            listed.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect();
+        assert_eq!((held.len(), &held), (listed.len(), &expected), "{directory}: {id}");
+        members += held.len();
+    }
+    println!(
+        "{directory}: {CLIENTS} clients, 4 groups, {} additions and {} removals, {members} members in the end, none lost and none left",
+        done.0, done.1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_member_is_lost_and_none_is_left() {
+    race(Arc::new(TestGateway::with(|tenant| tenant.limits = None).await), "embedded").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_where_the_directory_only_puts_whole_lists_in_place() {
+    for guard in ["none", "version"] {
+        let directory = Legacy::start().await;
+        directory.manners(|manners| manners.jitter = std::time::Duration::from_millis(2));
+        let config = sample::checked(sample::by_list(&directory, sample::draft(&directory.url()), "PUT", guard));
+        let gateway = TestGateway::with(move |tenant: &mut Tenant| {
+            tenant.limits = None;
+            if tenant.name == "standard" {
+                tenant.directory = DirectoryConfig::Rest(config.clone());
+            }
+        });
+        race(Arc::new(gateway.await), &format!("REST, whole lists, guard {guard}")).await;
+    }
 }

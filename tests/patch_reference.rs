@@ -267,7 +267,7 @@ impl Person {
             self.complex.remove(name);
             return Ok(());
         }
-        let known = PARTS.iter().find(|(known, _)| *known == name).unwrap().1;
+        let known = PARTS.iter().find(|(known, _)| *known == name).expect("a complex attribute").1;
         let has_value = known.contains(&"value");
         let value = match value {
             Value::Array(items) if items.is_empty() => &Value::Null,
@@ -562,7 +562,7 @@ fn name(op: Op, spelling: u8) -> &'static str {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn patch_does_what_the_reference_does(

@@ -14,6 +14,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use portcullis::oauth::Doors;
 use portcullis::oauth::Role;
 use portcullis::oauth::opaque::{self, Kind};
 use portcullis::oauth::password::NewPassword;
@@ -58,7 +59,14 @@ async fn granted(gateway: &TestGateway) -> (String, Tokens) {
         name: "Entra".into(),
         redirect_uris: vec![CALLBACK.into()],
         scopes: vec!["scim.read".into(), "scim.write".into()],
-        secrets: vec![ClientSecret { digest: secret.digest(), prefix: "pcx".into(), created: now, expires: None }],
+        secrets: vec![ClientSecret {
+            last_used: None,
+            digest: secret.digest(),
+            prefix: "pcx".into(),
+            created: now,
+            expires: None,
+        }],
+        doors: Doors::CONFIDENTIAL,
         public: false,
         disabled: false,
         created: now,

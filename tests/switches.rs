@@ -191,7 +191,13 @@ async fn grant(gateway: &TestGateway, tenant: &str, role: Role) -> String {
         name: "Entra".into(),
         redirect_uris: vec![CALLBACK.into()],
         scopes: vec!["scim.read".into(), "scim.write".into()],
-        secrets: vec![ClientSecret { last_used: None, digest: secret.digest(), prefix: "x".into(), created: now, expires: None }],
+        secrets: vec![ClientSecret {
+            last_used: None,
+            digest: secret.digest(),
+            prefix: "x".into(),
+            created: now,
+            expires: None,
+        }],
         doors: Doors::CONFIDENTIAL,
         public: false,
         disabled: false,
@@ -364,6 +370,8 @@ async fn letters_of_every_script_are_written_in_nfc() {
     person["userName"] = json!("rene\u{301}.doe");
     let linked = create(&gateway, BUSINESS, &person).await;
     assert_eq!((linked.status, id(&linked)), (201, there));
+    let query = "/Users?filter=userName%20eq%20%22rene%CC%81.doe%22";
+    assert_eq!(gateway.scim(BUSINESS, "GET", query, None).await.json()["totalResults"], 1, "found as it was sent");
 }
 
 /// Question 17: spaces taken out for the directory, answered as they were sent: no endless updates.

@@ -68,7 +68,12 @@ pub struct Check {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Example: portcullis explain --config portcullis.toml --tenant acme < request.http
-Example: portcullis explain --expression 'StripSpaces([telephoneNumber])' --input '{\"telephoneNumber\":\"+1 555 0100\"}'")]
+Example: portcullis explain --expression 'StripSpaces([telephoneNumber])' --input '{\"telephoneNumber\":\"+1 555 0100\"}'
+
+An expression's result is printed as JSON: a text, number, true or false, list, or null for an attribute without a value.
+What is to be left out is {\"left_out\":\"attribute\"} or {\"left_out\":\"object\"}, a redacted value \"[Redact]\". When the evaluation
+fails it exits 1; when the expression itself, the input or the time is wrong, 2. Texts are converted to base 64 from
+UTF-16, as Entra ID does.")]
 pub struct Explain {
     /// The configuration
     #[arg(long, value_name = "FILE", required_unless_present = "expression", conflicts_with = "expression")]
@@ -85,7 +90,7 @@ pub struct Explain {
     /// Evaluate this mapping expression instead
     #[arg(long, value_name = "EXPRESSION")]
     pub expression: Option<String>,
-    /// What the expression reads: a JSON object
+    /// What the expression reads: a JSON object of a SCIM user; keys that SCIM does not know are attributes, too
     #[arg(long, value_name = "JSON", requires = "expression")]
     pub input: Option<String>,
     /// The time that the expression takes for now, RFC 3339

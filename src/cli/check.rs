@@ -15,6 +15,8 @@ use super::arguments::Check;
 use super::{Exit, Failure, World};
 use crate::config::{Config, Diagnostics, DirectoryConfig, Loaded, Tenant, span};
 use crate::limit::{Policy, Quota};
+use crate::mapping::Column;
+use crate::mapping::scope::Refused;
 use crate::oauth::seal::Master;
 
 /// What came of trying one of the services that a configuration names.
@@ -163,7 +165,7 @@ fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
     let kind = tenant.directory.kind();
     let place = match &tenant.directory {
         DirectoryConfig::Embedded(embedded) => format!(", {}", embedded.path.display()),
-        DirectoryConfig::Rest(_) => String::new(),
+        DirectoryConfig::Rest(_) | DirectoryConfig::Scim(_) => String::new(),
         DirectoryConfig::Sql(sql) => format!(", {}", sql.place()),
     };
     row(out, "Directory", format_args!("{kind}{place}"));
@@ -179,11 +181,30 @@ fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
     if tenant.managed.is_some() {
         row(out, "Managed", format_args!("{}/managed/{{key}} tells the portal who is managed", tenant.issuer));
     }
+    for (index, line) in mappings(tenant).iter().enumerate() {
+        row(out, if index == 0 { "Mapping" } else { "" }, format_args!("{line}"));
+    }
+    if let Some(scope) = &tenant.scope {
+        let answer = match scope.refused {
+            Refused::Forbid => "others get 403",
+            Refused::Drop => "others are answered, and nothing is done",
+        };
+        row(out, "Scope", format_args!("{}; {answer}; a disable or delete always passes", scope.filter));
+    }
     if tenant.strict_attributes {
         row(out, "Strict", format_args!("attributes that the dialect does not offer are refused"));
     }
     if tenant.discovery_public {
         row(out, "Discovery", format_args!("/Schemas and /ResourceTypes answer without a token"));
+    }
+}
+
+/// What the directory's mappings do, where they do more than copy.
+fn mappings(tenant: &Tenant) -> Vec<String> {
+    match &tenant.directory {
+        DirectoryConfig::Rest(rest) => rest.table().columns().iter().filter_map(Column::said).collect(),
+        DirectoryConfig::Sql(sql) => sql.columns().filter_map(Column::said).collect(),
+        DirectoryConfig::Embedded(_) | DirectoryConfig::Scim(_) => Vec::new(),
     }
 }
 
@@ -263,6 +284,11 @@ fn tenant_document(tenant: &Tenant) -> Value {
         "doors": { "oauth": dialect.oauth, "secret_token": dialect.secret_tokens.is_some() },
         "limits": limits,
         "directory": directory,
+        "mappings": mappings(tenant),
+        "scope": tenant.scope.as_ref().map(|scope| json!({
+            "filter": scope.filter.text(),
+            "refused": if scope.refused == Refused::Drop { "drop" } else { "forbid" },
+        })),
         "strict_attributes": tenant.strict_attributes,
         "discovery_public": tenant.discovery_public,
     })

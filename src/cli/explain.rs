@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use super::arguments::Explain;
-use super::{Exit, Failure, World, place};
+use super::{Exit, Failure, World, expression, place};
 use crate::http::scim::explain;
 
 /// The most that is read of a request, or of a person beside it, in bytes.
@@ -14,10 +14,11 @@ const MOST: u64 = 1024 * 1024;
 /// # Errors
 /// See [`Failure`].
 pub async fn run(arguments: Explain, world: &mut World<'_>) -> Result<Exit, Failure> {
+    if let Some(expression) = &arguments.expression {
+        return expression::run(expression, arguments.input.as_deref(), arguments.now.as_deref(), world);
+    }
     let (Some(path), Some(name)) = (&arguments.config, &arguments.tenant) else {
-        return Err(Failure::failed(
-            "mapping expressions are not built yet; `explain --config … --tenant …` explains requests",
-        ));
+        return Err(Failure::failed("name --config and --tenant, or an --expression"));
     };
     let config = place::load(path, world)?;
     let tenant = place::tenant(&config, name)?;

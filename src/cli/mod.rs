@@ -10,6 +10,7 @@ pub mod check;
 pub mod client;
 pub mod demo;
 pub mod explain;
+mod expression;
 pub mod keys;
 pub mod limits;
 mod place;

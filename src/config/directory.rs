@@ -17,7 +17,7 @@ use super::value::{Value, advice};
 use crate::directory::rest::{Attribute, Draft};
 use crate::directory::{embedded, rest};
 
-const KINDS: [&str; 3] = ["embedded", "rest", "sql"];
+const KINDS: [&str; 4] = ["embedded", "rest", "scim", "sql"];
 pub(super) const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(5);
 
 /// Reads the directory of the tenant `name`.
@@ -25,13 +25,14 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     let kind = section.required("kind", "kind = \"embedded\"").and_then(|value| {
         value.parse(|text| {
             KINDS.into_iter().find(|kind| *kind == text).ok_or_else(|| match text {
-                "scim" | "ldap" => later("as directory", "choose `embedded`, `rest` or `sql`"),
+                "ldap" => later("as directory", "choose `embedded`, `rest`, `scim` or `sql`"),
                 _ => advice("is no kind of directory", choose(text, &KINDS)),
             })
         })
     });
     match kind {
         Some("embedded") => embedded(section, name, context).map(DirectoryConfig::Embedded),
+        Some("scim") => super::directory_scim::read(section).map(DirectoryConfig::Scim),
         Some("sql") => directory_sql::read(section).map(DirectoryConfig::Sql),
         Some(_) => rest(section).map(DirectoryConfig::Rest),
         None => {
@@ -108,7 +109,14 @@ fn rest(mut section: Section<'_>) -> Option<rest::Config> {
     let groups = super::directory_rest::groups(&mut section, &draft);
     let config = rest::Config::new(Draft { groups, ..draft });
     for mistake in config.as_ref().err().into_iter().flatten() {
-        section.refuse_at(&mistake.at, &mistake.problem);
+        if mistake.within.is_some() || mistake.help.is_some() {
+            note(&section, Severity::Error, mistake);
+        } else {
+            section.refuse_at(&mistake.at, &mistake.problem);
+        }
+    }
+    for doubt in config.iter().flat_map(|config| &config.warnings) {
+        note(&section, Severity::Warning, doubt);
     }
     section.finish();
     config.ok()
@@ -128,6 +136,7 @@ pub(super) fn records(section: &mut Section<'_>, default: Draft, path: &str) -> 
         operations: operations(section.section("operations"), path),
         find: map(section, "find", line),
         attributes: map(section, "attributes", attribute),
+        fields: map(section, "fields", field),
         constants: map(section, "constants", json),
         paging: super::directory_rest::paging(section, default.paging),
         headers: super::directory_rest::headers(section, default.headers),
@@ -180,17 +189,47 @@ pub(super) fn line(value: &Value<'_>) -> Option<String> {
     value.text()
 }
 
-/// `"field"`, or `{ field = "…", kind = "…", default = … }`.
+pub(super) fn note(section: &Section<'_>, severity: Severity, mistake: &rest::Mistake) {
+    section.note_at(severity, &mistake.at, mistake.within.as_ref(), &mistake.problem, mistake.help.as_deref());
+}
+
+/// `"field"`, or `{ field = "…", kind = "…", default = …, write = "…", read = "…", apply = "…" }`.
 pub(super) fn attribute(value: &Value<'_>) -> Option<Attribute> {
     if value.is_text() {
-        return Some(Attribute { field: value.text()?, kind: None, default: None });
+        return Some(Attribute { field: value.text()?, ..Attribute::default() });
     }
     let mut section = value.section()?;
-    let field = section.required("field", "field = \"email\"").and_then(|value| value.text());
-    let kind = text(&mut section, "kind");
-    let default = section.value("default").and_then(|value| json(&value));
+    let read = text(&mut section, "read");
+    // An attribute that is only read has no field.
+    let field = match &read {
+        Some(_) => Some(text(&mut section, "field").unwrap_or_default()),
+        None => section.required("field", "field = \"email\"").and_then(|value| value.text()),
+    };
+    let line = Attribute { field: field.clone().unwrap_or_default(), read, ..more(&mut section) };
     section.finish();
-    Some(Attribute { field: field?, kind, default })
+    field.map(|_| line)
+}
+
+/// `"expression"`, or `{ write = "…", kind = "…", default = …, apply = "…" }`.
+pub(super) fn field(value: &Value<'_>) -> Option<Attribute> {
+    if value.is_text() {
+        return Some(Attribute { write: Some(value.text()?), ..Attribute::default() });
+    }
+    let mut section = value.section()?;
+    let line = more(&mut section);
+    section.finish();
+    Some(line)
+}
+
+/// What the lines of both tables may say.
+fn more(section: &mut Section<'_>) -> Attribute {
+    Attribute {
+        kind: text(section, "kind"),
+        default: section.value("default").and_then(|value| json(&value)),
+        write: text(section, "write"),
+        apply: text(section, "apply"),
+        ..Attribute::default()
+    }
 }
 
 /// A text, number or boolean as JSON.

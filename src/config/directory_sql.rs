@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::directory::{TIMEOUT, attribute, json, map, number, text};
+use super::diagnostic::Severity;
+use super::directory::{TIMEOUT, attribute, field, json, map, note, number, text};
 use super::reader::Section;
 use crate::directory::sql::Config;
 use crate::directory::sql::config::{Draft, DraftMembers, DraftTable};
@@ -28,7 +29,11 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Config> {
     for mistake in config.as_ref().err().into_iter().flatten() {
         // What is not there at all has been said.
         if (url.is_some() || mistake.at != ["url"]) && (people.is_some() || mistake.at[0] != "people") {
-            section.refuse_at(&mistake.at, &mistake.problem);
+            if mistake.within.is_some() || mistake.help.is_some() {
+                note(&section, Severity::Error, mistake);
+            } else {
+                section.refuse_at(&mistake.at, &mistake.problem);
+            }
         }
     }
     section.finish();
@@ -47,6 +52,7 @@ fn table(mut section: Section<'_>, prefix: &str) -> DraftTable {
             text(&mut section, "prefix").unwrap_or_else(|| prefix.to_owned())
         },
         attributes: map(&mut section, "attributes", attribute),
+        fields: map(&mut section, "fields", field),
         constants: map(&mut section, "constants", json),
     };
     section.finish();

@@ -13,9 +13,11 @@ mod diagnostic;
 mod dialect;
 mod directory;
 mod directory_rest;
+mod directory_scim;
 mod directory_sql;
 mod doors;
 mod environment;
+mod inside;
 mod keys;
 mod load;
 mod reader;
@@ -45,8 +47,9 @@ pub use switches::Switches;
 pub use words::span;
 
 use crate::dialect::Dialect;
-use crate::directory::{embedded, rest, sql};
+use crate::directory::{embedded, rest, scim, sql};
 use crate::limit;
+use crate::mapping::scope;
 use crate::oauth::refresh::Lifetime;
 use crate::scim::schema::Selection;
 use crate::types::Digest;
@@ -187,6 +190,8 @@ pub struct Tenant {
     pub switches: Switches,
     /// The hash of the token with which the legacy portal asks who is managed; without it nobody is told.
     pub managed: Option<Digest>,
+    /// Who is let through; everybody without.
+    pub scope: Option<scope::Rule>,
 }
 
 impl Tenant {
@@ -210,6 +215,7 @@ impl Tenant {
             schemas: Selection::default(),
             switches: Switches::default(),
             managed: None,
+            scope: None,
         }
     }
 }
@@ -222,6 +228,8 @@ pub enum DirectoryConfig {
     Embedded(embedded::Config),
     /// A JSON-over-HTTP user system.
     Rest(rest::Config),
+    /// Another SCIM server.
+    Scim(scim::Config),
     /// Tables of a database.
     Sql(sql::Config),
 }
@@ -232,6 +240,7 @@ impl DirectoryConfig {
         match self {
             Self::Embedded(_) => "embedded",
             Self::Rest(_) => "rest",
+            Self::Scim(_) => "scim",
             Self::Sql(_) => "sql",
         }
     }

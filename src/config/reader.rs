@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::cover::cover;
+use super::cover::{cover, is_reference};
 use super::diagnostic::{Diagnostic, Diagnostics, Severity, position};
 use super::environment::{Environment, Override, normal};
+use super::inside::place;
 use super::tree::{Key, Node, Origin, Table, Tree};
 use super::value::Value;
 use super::words;
@@ -92,6 +93,17 @@ impl<'a> Reader<'a> {
             span,
             source: None,
         });
+    }
+
+    /// The place of the bytes `said` of the text written at `origin`; `origin` itself for a text that only refers to another.
+    pub fn inside(&self, origin: &Origin, said: &Range<usize>) -> Origin {
+        let Origin::File(span) = origin else { return origin.clone() };
+        let raw = self.source.get(span.clone()).unwrap_or("");
+        if is_reference(raw.trim_start_matches(['"', '\''])) {
+            return origin.clone();
+        }
+        let found = place(raw, said).map(|found| span.start + found.start..span.start + found.end);
+        Origin::File(found.unwrap_or_else(|| span.clone()))
     }
 
     /// The text at `origin` is a secret: no report may show it.
@@ -287,6 +299,34 @@ impl<'r> Section<'r> {
         if self.reader.knows_of_fault(&path) {
             return;
         }
+        let last = at.last().map_or("", String::as_str);
+        let message = format!("`{}`: {message}", last.escape_debug());
+        self.reader.report(Severity::Error, &self.origin_at(at), &path, message, None);
+    }
+
+    /// A finding about the bytes `within` of the text at the key path `at` below this section, or about all of it.
+    pub fn note_at(
+        &self,
+        severity: Severity,
+        at: &[String],
+        within: Option<&Range<usize>>,
+        message: &str,
+        help: Option<&str>,
+    ) {
+        let path: Vec<_> = self.path.iter().chain(at).cloned().collect();
+        let mut origin = self.origin_at(at);
+        if let Some(within) = within {
+            origin = self.reader.inside(&origin, within);
+        }
+        self.reader.report(severity, &origin, &path, message.to_owned(), help.map(str::to_owned));
+    }
+
+    /// Where the value at the key path `at` below this section stands, or what is there of it.
+    fn origin_at(&self, at: &[String]) -> Origin {
+        let path: Vec<_> = self.path.iter().chain(at).cloned().collect();
+        if let Some(found) = self.reader.override_of(&path) {
+            return Origin::Variable(Rc::clone(&found.variable));
+        }
         let mut origin = &self.origin;
         let mut table = Some(&self.table);
         for step in at {
@@ -302,10 +342,7 @@ impl<'r> Section<'r> {
             origin = &node.origin;
             table = if let Tree::Table(inner) = &node.tree { Some(inner) } else { None };
         }
-        let variable = self.reader.override_of(&path).map(|found| Origin::Variable(Rc::clone(&found.variable)));
-        let last = at.last().map_or("", String::as_str);
-        let message = format!("`{}`: {message}", last.escape_debug());
-        self.reader.report(Severity::Error, variable.as_ref().unwrap_or(origin), &path, message, None);
+        origin.clone()
     }
 
     /// Ends the section: keys that were not asked for are mistakes, and so are those that are missing.

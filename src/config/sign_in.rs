@@ -26,6 +26,13 @@
 //! rest.wrong    = [400, 401, 403, 404, 422] # those that say: it is not. Any other means the user system is out of order
 //! rest.subject  = "/id"                    # where the success answer names them for good; none: by the name they typed
 //! rest.role     = "/role"                  # * where it says what `roles` are about: a text, or a list of texts
+//! ldap.url      = "ldaps://ldap.example.com" # * with ldap; ldap:// means StartTLS, in clear only to this machine
+//! ldap.bind_dn  = "cn=gateway,dc=example"  # who searches; none: anonymous
+//! ldap.bind_password = "env:LDAP_PASSWORD"
+//! ldap.base     = "ou=people,dc=example"   # * below which the person's entry is
+//! ldap.filter   = "(uid={username})"       # which entry it is
+//! ldap.subject  = "entryUUID"              # the attribute that names them for good
+//! ldap.role     = "memberOf"               # the attribute that says what `roles` are about
 //! timeout       = "10s"
 //! ```
 
@@ -93,6 +100,38 @@ pub struct Directory {
 pub enum Verifier {
     /// A call of the user system.
     Rest(Rest),
+    /// A bind to an LDAP server.
+    Ldap(Ldap),
+}
+
+/// The server that verifies a password, and where a person's entry is.
+#[derive(Clone, Debug)]
+pub struct Ldap {
+    /// `ldap://` or `ldaps://`, host and perhaps port.
+    pub url: String,
+    /// Who searches, and their password; `None`: nobody in particular.
+    pub bind: Option<(String, Secret)>,
+    /// Below which entry.
+    pub base: String,
+    /// Which entry: an RFC 4515 filter, in which `{username}` is filled in escaped.
+    pub filter: String,
+    /// The attribute that names the person for good.
+    pub subject: String,
+    /// The attribute that says what [`Directory::roles`] are about.
+    pub role: String,
+    /// Whether no TLS is spoken: the server is on this machine.
+    pub in_clear: bool,
+}
+
+impl PartialEq for Ldap {
+    fn eq(&self, other: &Self) -> bool {
+        let bind = |ldap: &Self| ldap.bind.as_ref().map(|(dn, password)| (dn.clone(), password.digest()));
+        let rest = |ldap: &Self| {
+            let Self { url, base, filter, subject, role, in_clear, .. } = ldap.clone();
+            (url, base, filter, subject, role, in_clear)
+        };
+        bind(self) == bind(other) && rest(self) == rest(other)
+    }
 }
 
 /// The call that verifies a password. Its address never holds the password: addresses are logged on the way.
@@ -250,8 +289,20 @@ fn oidc(mut section: Section<'_>) -> Option<Oidc> {
 }
 
 fn directory(mut section: Section<'_>) -> Option<Directory> {
-    let verifier = section.required_section("rest", "rest = { url = \"https://hr.example.com\", role = \"/role\" }");
-    let verifier = verifier.and_then(rest).map(Verifier::Rest);
+    let call = section.branch("rest").map(|value| value.section().and_then(rest).map(Verifier::Rest));
+    let bind = section.branch("ldap").map(|value| value.section().and_then(ldap).map(Verifier::Ldap));
+    let verifier = match (call, bind) {
+        (Some(verifier), None) | (None, Some(verifier)) => verifier,
+        (None, None) => {
+            let help = "add `rest = { url = \"https://hr.example.com\", role = \"/role\" }`, or `ldap`";
+            section.refuse("nothing says how the password is verified", help);
+            None
+        }
+        (Some(_), Some(_)) => {
+            section.refuse("a password is verified by `rest` or by `ldap`, not by both", "take one of them out");
+            None
+        }
+    };
     let roles = roles(&mut section);
     let timeout = section.duration("timeout", TIMEOUT, BOUNDS);
     section.finish();
@@ -296,6 +347,55 @@ fn rest(mut section: Section<'_>) -> Option<Rest> {
         },
         role: Pointer::new(&role?),
     })
+}
+
+fn ldap(mut section: Section<'_>) -> Option<Ldap> {
+    let url = section.required("url", "url = \"ldaps://ldap.example.com\"").and_then(|value| {
+        value.parse(|text| {
+            let example = "write scheme, host and perhaps port, such as \"ldaps://ldap.example.com\"";
+            let url = Url::parse(text).map_err(|fault| advice(format!("is not a URL: {fault}"), example))?;
+            let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.username().is_empty();
+            if !matches!(url.scheme(), "ldap" | "ldaps") || url.host_str().is_none_or(str::is_empty) || !bare {
+                return Err(advice("is no address of an LDAP server", example));
+            }
+            // Hosts of schemes that are not the web's are left as they stand.
+            let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+            Ok((text.to_owned(), url.scheme() == "ldap" && loopback))
+        })
+    });
+    let dn = section.value("bind_dn").map(|value| filled(&value));
+    let password = section.value("bind_password").map(|value| value.secret(false));
+    let bind = match (dn, password) {
+        (None, None) => Some(None),
+        (Some(dn), Some(password)) => dn.zip(password).map(Some),
+        _ => {
+            section.refuse("`bind_dn` and `bind_password` go together", "write both, or neither to search anonymously");
+            None
+        }
+    };
+    let base = section.required("base", "base = \"ou=people,dc=example,dc=com\"").and_then(|value| filled(&value));
+    let filter = section.value("filter").map_or_else(
+        || Some("(uid={username})".to_owned()),
+        |value| {
+            value.parse(|text| {
+                let example = "write it like \"(&(objectClass=person)(uid={username}))\"";
+                if !text.contains("{username}") {
+                    return Err(advice("holds no {username}: it would find everybody", example));
+                }
+                let opens = text.bytes().filter(|byte| *byte == b'(').count();
+                if !text.starts_with('(') || opens != text.bytes().filter(|byte| *byte == b')').count() {
+                    return Err(advice("is no LDAP filter", example));
+                }
+                Ok(text.to_owned())
+            })
+        },
+    );
+    let mut attribute =
+        |key: &str, default: &str| section.value(key).map_or_else(|| Some(default.to_owned()), |value| filled(&value));
+    let (subject, role) = (attribute("subject", "entryUUID"), attribute("role", "memberOf"));
+    section.finish();
+    let (url, in_clear) = url?;
+    Some(Ldap { url, bind: bind?, base: base?, filter: filter?, subject: subject?, role: role?, in_clear })
 }
 
 fn default_body() -> Json {

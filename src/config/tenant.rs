@@ -11,11 +11,13 @@ use url::{Host, Url};
 
 use super::cover::quote;
 use super::diagnostic::Severity;
-use super::reader::{Section, list};
+use super::reader::{Section, choose, list};
 use super::value::{Value, advice};
 use super::{SignIn, Switches, Tenant, dialect, directory, doors, schemas, sign_in, switches, words};
 use crate::dialect::Dialect;
 use crate::limit::{Penalty, Policy, Quota};
+use crate::mapping::expression::{Expression, Problem, Scim, Type};
+use crate::mapping::scope::{self, Refused};
 use crate::scim::schema::{Declared, Selection};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -115,6 +117,7 @@ fn tenant_of(
         section.value("schemas").map_or(Some(Selection::default()), |value| schemas::listed(&value, context.declared));
     let (switches, dialect) = chosen(&mut section, dialect).unzip();
     let managed = section.branch("managed").and_then(|value| value.section()).and_then(switches::managed);
+    let scope = section.branch("scope").map(|value| scope(&value));
     let directory = section
         .required_section("directory", "directory = { kind = \"embedded\" }")
         .and_then(|section| directory::read(section, name, context));
@@ -131,6 +134,10 @@ fn tenant_of(
     tenant.schemas = schemas?;
     tenant.switches = switches.unwrap_or_default();
     tenant.managed = managed;
+    tenant.scope = match scope {
+        Some(scope) => Some(scope?),
+        None => None,
+    };
     Some(tenant)
 }
 
@@ -148,6 +155,49 @@ fn chosen(section: &mut Section<'_>, dialect: Option<Arc<Dialect>>) -> Option<(S
         own.on_create.extend(given);
     }
     Some(switches::read(switches, &dialect))
+}
+
+/// `{ filter = '…', refused = "forbid" }`.
+fn scope(value: &Value<'_>) -> Option<scope::Rule> {
+    let mut section = value.section()?;
+    let filter = section.required("filter", "filter = '[department] = \"Sales\"'").and_then(|value| filter(&value));
+    let refused = section.value("refused").map_or(Some(Refused::default()), |value| {
+        value.parse(|text| match text {
+            "forbid" => Ok(Refused::Forbid),
+            "drop" => Ok(Refused::Drop),
+            _ => Err(advice("is no answer to the refused", choose(text, &["forbid", "drop"]))),
+        })
+    });
+    section.finish();
+    Some(scope::Rule { filter: filter?, refused: refused? })
+}
+
+/// An expression over a person that is true or false.
+fn filter(value: &Value<'_>) -> Option<Expression> {
+    let text = value.text()?;
+    let note = |severity, problem: &Problem| {
+        let origin = value.reader.inside(&value.node.origin, &problem.span);
+        value.reader.report(severity, &origin, &value.path, problem.message.clone(), problem.help.clone());
+    };
+    match Expression::compile(&text, &Scim) {
+        Ok(filter) if matches!(filter.kind(), Type::Boolean | Type::Any) && !filter.is_random() => {
+            for warning in filter.warnings() {
+                note(Severity::Warning, warning);
+            }
+            Some(filter)
+        }
+        Ok(filter) => {
+            let message = format!("a scoping filter says yes or no; this is {}", filter.kind());
+            value.refuse(message, "write a comparison, such as [department] = \"Sales\", or IsPresent([department])");
+            None
+        }
+        Err(problems) => {
+            for problem in &problems {
+                note(Severity::Error, problem);
+            }
+            None
+        }
+    }
 }
 
 /// Host names of the tenant's own; `taken` holds those of the tenants before, with their tenant.

@@ -76,6 +76,22 @@ fn the_vendors_examples_load_without_a_word() {
 }
 
 #[test]
+fn the_examples_of_signing_in_load() {
+    let text = include_str!("../../config/examples/sign-in.toml");
+    let loaded = load(text, &[("OIDC_SECRET", "s"), ("HR_TOKEN", "t"), ("LDAP_PASSWORD", "p")]);
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    let sign_in = |name: &str| &loaded.config.tenants[name].sign_in;
+    assert!(matches!(sign_in("oidc"), SignIn::Oidc(oidc) if oidc.issuer == "https://id.example.com"));
+    let verifier = |name: &str| match sign_in(name) {
+        SignIn::Directory(directory) => format!("{:?}", directory.verifier),
+        _ => String::new(),
+    };
+    assert!(verifier("rest").contains("/login") && verifier("ldap").contains("(uid={username})"));
+    assert!(!verifier("rest").contains("Secret(\"") && !verifier("ldap").contains("\"p\""), "secrets do not print");
+    assert_eq!(loaded.config.tenants["oidc"].contact.as_deref(), Some("it@example.com"));
+}
+
+#[test]
 fn the_rest_example_takes_its_address_from_the_environment() {
     let text = include_str!("../../config/examples/rest.toml");
     for token in [None, Some(("DIRECTORY_TOKEN", "")), Some(("DIRECTORY_TOKEN", "t"))] {
@@ -92,6 +108,73 @@ fn the_rest_example_takes_its_address_from_the_environment() {
     let loaded = load(text, &moved);
     let directory = format!("{:?}", loaded.config.tenants["example"].directory);
     assert!(directory.contains("hr.example.com") && directory.contains("people"), "{directory}");
+}
+
+#[test]
+fn the_scim_example_takes_its_address_from_the_environment() {
+    let text = include_str!("../../config/examples/scim.toml");
+    let loaded = load(text, &[("DIRECTORY_URL", "http://127.0.0.1:9000/")]);
+    let directory = format!("{:?}", loaded.config.tenants["example"].directory);
+    assert!(directory.contains("127.0.0.1:9000") && directory.contains("/scim/v2"), "{directory}");
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+}
+
+#[test]
+fn groups_are_declared_beside_the_people() {
+    let text = include_str!("../../config/examples/rest.toml");
+    let text = format!(
+        "{text}{}",
+        r#"
+[[tenants.example.directory.answers]]
+on        = ["create", "update"]
+status    = 200
+at        = "/code"
+matches   = "^E1[78]$"
+means     = "duplicate"
+attribute = "userName"
+
+[tenants.example.directory.headers]
+Accept = "application/vnd.sample.v4+json"
+
+[tenants.example.directory.groups]
+membership = "sub-resource"
+removal    = "null"
+
+[tenants.example.directory.groups.operations]
+read   = "GET /teams/{id}"
+create = "POST /teams"
+update = "PATCH /teams/{id}"
+delete = "DELETE /teams/{id}"
+list   = "GET /teams?page={page}"
+
+[tenants.example.directory.groups.attributes]
+displayName = "/about/name"
+
+[tenants.example.directory.groups.members]
+list   = "GET /teams/{id}/members"
+add    = { call = "POST /teams/{id}/bulk", body = { addedIds = ["{member}"], kind = "all" } }
+remove = { call = "POST /teams/{id}/bulk", body = { removedIds = ["{member}"] } }
+"#
+    );
+    let variables = [("DIRECTORY_URL", "http://127.0.0.1:9000")];
+    let loaded = load(&text, &variables);
+    let DirectoryConfig::Rest(directory) = &loaded.config.tenants["example"].directory else { panic!("rest") };
+    assert!(directory.groups().is_some());
+    let slips = [
+        ("membership = \"sub-resource\"", "membership = \"calls\"", "\"calls\" is none of"),
+        ("list   = \"GET /teams/{id}/members\"", "", "`list`: is missing: write one such as list ="),
+        ("means     = \"duplicate\"", "means = \"dup\"", "\"dup\" is none of success"),
+        ("removedIds = [\"{member}\"]", "removedIds = []", "names no member"),
+        ("displayName = \"/about/name\"", "members = \"members\"", "say in [groups.members] how members are kept"),
+        ("Accept = ", "Authorization = ", "is no header that can be chosen here"),
+    ];
+    for (right, wrong, problem) in slips {
+        assert!(text.contains(right), "{right}");
+        let environment = variables.iter().copied().collect();
+        let read = Config::parse(&text.replace(right, wrong), Path::new(PLACE), &environment);
+        let said = read.expect_err(problem).to_string();
+        assert!(said.contains(problem), "{problem}: {said}");
+    }
 }
 
 #[test]

@@ -109,6 +109,16 @@ impl Dialect {
         Accepted { resource, dropped: accepted.dropped, violations: left_out }
     }
 
+    /// A value in the spelling of the rules over its path: what to look for in the directory, which holds it so.
+    #[must_use]
+    pub fn spelling(&self, path: &AttrPath, value: &str) -> Option<String> {
+        let mut spelt: Option<String> = None;
+        for rule in self.rules.iter().filter(|rule| rule.path() == path) {
+            spelt = rule.spelling(spelt.as_deref().unwrap_or(value)).or(spelt);
+        }
+        spelt
+    }
+
     /// Puts what is about to be written into the spelling of the rules (NFC, numbers without their spaces), where it differs
     /// from `before`. The resource that was accepted keeps the client's spelling, which is what it reads back (question 28 of
     /// dialects.md: whatever is answered otherwise is written again for ever).

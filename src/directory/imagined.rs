@@ -9,8 +9,12 @@ use serde_json::{Map, Value};
 
 use super::rest::plan::{Call, Update};
 use super::rest::{self, invalid};
+use super::scim::known::Known;
+use super::scim::plan::{equals, operations};
+use super::scim::{self};
 use super::unasked;
 use super::{embedded, sql};
+use crate::mapping::expression::Moment;
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
@@ -27,6 +31,8 @@ pub enum Kind {
     Embedded(embedded::Config),
     /// A user system with a REST interface.
     Rest(Box<rest::Config>),
+    /// Another SCIM server, which says nothing of itself.
+    Scim(Box<scim::Config>),
     /// Tables of a database.
     Sql(Box<sql::Config>),
 }
@@ -68,14 +74,24 @@ impl Asked {
 /// The connector.
 pub struct Imagined {
     kind: Kind,
+    moment: Moment,
     people: Mutex<Vec<Entry>>,
+    /// Only the gateway's own directory is imagined with groups.
+    groups: Mutex<Vec<Entry>>,
     asked: Mutex<Vec<Asked>>,
 }
 
 impl Imagined {
-    /// A directory in which only `person` is, if anybody.
-    pub fn new(kind: Kind, person: Option<Entry>) -> Self {
-        Self { kind, people: Mutex::new(person.into_iter().collect()), asked: Mutex::default() }
+    /// A directory in which only `person` is, if anybody, at `moment`.
+    pub fn new(kind: Kind, person: Option<Entry>, moment: Moment) -> Self {
+        let people = Mutex::new(person.into_iter().collect());
+        Self { kind, moment, people, groups: Mutex::default(), asked: Mutex::default() }
+    }
+
+    /// The same with a group, which has no members.
+    #[must_use]
+    pub fn with_group(self, group: Option<Entry>) -> Self {
+        Self { groups: Mutex::new(group.into_iter().collect()), ..self }
     }
 
     /// Everything it was asked, in order.
@@ -89,6 +105,7 @@ impl Imagined {
             Kind::Embedded(_) => embedded::is_key(key),
             Kind::Sql(_) => !key.is_empty(),
             Kind::Rest(config) => config.plan_read(key).is_some(),
+            Kind::Scim(config) => config.plan_read(ResourceType::User, key).is_some(),
         };
         possible && self.person(key).is_some()
     }
@@ -106,7 +123,7 @@ impl Imagined {
         let place = match &self.kind {
             Kind::Embedded(config) => config.path.display().to_string(),
             Kind::Sql(config) => config.place(),
-            Kind::Rest(_) => String::new(),
+            Kind::Rest(_) | Kind::Scim(_) => String::new(),
         };
         self.note(Asked::Own { purpose: format!("{what} (in {place})"), values });
     }
@@ -119,9 +136,63 @@ impl Imagined {
             method: call.method.clone(),
             url: config.address(call),
             token: config.has_token(),
-            body: call.body.clone().map(Value::Object),
+            body: call.body.clone().map(|body| Value::Object(config.shown(body))),
         });
         true
+    }
+
+    /// As [`Imagined::call`], to a SCIM server.
+    fn ask(&self, config: &scim::Config, purpose: impl Into<String>, call: Option<scim::plan::Call>) -> bool {
+        let Some(call) = call else { return false };
+        self.note(Asked::Call {
+            purpose: purpose.into(),
+            url: config.address(&call),
+            method: call.method,
+            token: config.has_token(),
+            body: call.body,
+        });
+        true
+    }
+
+    /// Notes work on groups, which only the gateway's own file has here.
+    fn team(&self, what: impl std::fmt::Display, values: Option<Value>) -> Result<(), DirectoryError> {
+        let Kind::Embedded(_) = &self.kind else { return unasked("a group") };
+        self.own(what, values);
+        Ok(())
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hold_group(&self, key: &str, group: Resource) -> Entry {
+        let entry = Entry { key: key.to_owned(), resource: group, created: None, modified: None, version: None };
+        let mut groups = self.groups();
+        groups.retain(|other| other.key != key);
+        groups.push(entry.clone());
+        entry
+    }
+
+    fn find_groups(&self, lookup: &Lookup) -> Result<Found, DirectoryError> {
+        let entries: Vec<_> = match lookup {
+            Lookup::All => {
+                self.team("list the groups, page by page; this is the first page", None)?;
+                self.groups().clone()
+            }
+            Lookup::Member { key } => {
+                self.team(format_args!("find the groups that hold {key}"), None)?;
+                Vec::new()
+            }
+            Lookup::Equal { path, value } => {
+                let sought = Map::from_iter([(path.to_string(), value.clone().into())]);
+                self.team(format_args!("find the groups with this {path}"), Some(Value::Object(sought)))?;
+                let same = |entry: &&Entry| {
+                    entry.resource.text(path).is_some_and(|text| text.to_lowercase() == value.to_lowercase())
+                };
+                self.groups().iter().filter(same).cloned().collect()
+            }
+        };
+        Ok(Found { total: entries.len() as u64, entries })
     }
 
     fn person(&self, key: &str) -> Option<Entry> {
@@ -139,7 +210,11 @@ impl Imagined {
 }
 
 impl Directory for Imagined {
-    async fn read(&self, _: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
+    async fn read(&self, kind: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
+        if kind == ResourceType::Group {
+            self.team(format_args!("read the group {key}"), None)?;
+            return Ok(self.groups().iter().find(|group| group.key == key && embedded::is_group_key(key)).cloned());
+        }
         match &self.kind {
             Kind::Embedded(_) | Kind::Sql(_) => {
                 self.own(format_args!("read the person {key}"), None);
@@ -149,10 +224,18 @@ impl Directory for Imagined {
                 let made = self.call(config, format!("read the person {key}"), config.plan_read(key).as_ref());
                 Ok(self.person(key).filter(|_| made))
             }
+            Kind::Scim(config) => {
+                let call = config.plan_read(ResourceType::User, key);
+                let made = self.ask(config, format!("read the person {key}"), call);
+                Ok(self.person(key).filter(|_| made))
+            }
         }
     }
 
-    async fn find(&self, _: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+    async fn find(&self, kind: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
+        if kind == ResourceType::Group {
+            return self.find_groups(lookup);
+        }
         match (&self.kind, lookup) {
             (Kind::Embedded(_) | Kind::Sql(_), Lookup::All) => self.own(EVERYBODY, None),
             (Kind::Embedded(_) | Kind::Sql(_), Lookup::Equal { path, value }) => {
@@ -165,6 +248,14 @@ impl Directory for Imagined {
             }
             (Kind::Rest(config), Lookup::Equal { path, value }) => {
                 self.call(config, format!("find who has this {path}"), config.plan_find(path, value).as_ref());
+            }
+            (Kind::Scim(config), Lookup::All) => {
+                self.ask(config, EVERYBODY, config.plan_list(ResourceType::User, None, page.offset, page.limit));
+            }
+            (Kind::Scim(config), Lookup::Equal { path, value }) => {
+                let filter = scim::filtered(ResourceType::User, path).map(|attribute| equals(attribute, value));
+                let call = config.plan_list(ResourceType::User, filter.as_deref(), 0, u64::MAX);
+                self.ask(config, format!("find who has this {path}"), call);
             }
         }
         let matches = |entry: &&Entry| match lookup {
@@ -187,10 +278,16 @@ impl Directory for Imagined {
                 person.clone()
             }
             Kind::Rest(config) => {
-                let call = config.plan_create(person).map_err(|error| invalid(&error))?;
+                let call = config.plan_create(person, &self.moment).map_err(|error| invalid(&error))?;
                 self.call(config, "create the person", call.as_ref());
                 let record = call.and_then(|call| call.body).unwrap_or_default();
                 config.resource(&record).map_err(|error| nonsense(&error))?
+            }
+            Kind::Scim(config) => {
+                let known = Known::default();
+                let call = config.plan_create(&known, ResourceType::User, person, &[]);
+                self.ask(config, "create the person", call);
+                Resource::from_map(known.kept(config, ResourceType::User, person))
             }
         };
         let name = person.user_name().map(str::to_lowercase);
@@ -206,40 +303,71 @@ impl Directory for Imagined {
                 self.own(format_args!("change the person {key}"), Some(difference(before, after)));
                 after.clone()
             }
-            Kind::Rest(config) => match config.plan_update(key, before, after).map_err(|error| invalid(&error))? {
-                Update::Nothing => {
-                    self.call(
-                        config,
-                        format!("read the person {key}: nothing differs"),
-                        config.plan_read(key).as_ref(),
-                    );
-                    before.clone()
+            Kind::Rest(config) => {
+                match config.plan_update(key, before, after, &self.moment).map_err(|error| invalid(&error))? {
+                    Update::Nothing => {
+                        self.call(
+                            config,
+                            format!("read the person {key}: nothing differs"),
+                            config.plan_read(key).as_ref(),
+                        );
+                        before.clone()
+                    }
+                    Update::Fields(call) => {
+                        self.call(config, format!("change the person {key}: only what differs"), call.as_ref());
+                        let record = config.fields(after, &self.moment).map_err(|error| invalid(&error))?;
+                        config.resource(&record).map_err(|error| nonsense(&error))?
+                    }
+                    Update::Whole(replacement) => {
+                        let read = "read the person as held now, also what is not mapped";
+                        self.call(config, read, config.plan_read(key).as_ref());
+                        let record = config.fields(before, &self.moment).map_err(|error| invalid(&error))?;
+                        let call = replacement.over(key, &record);
+                        let put = "put the whole person in place; fields that are not mapped go back as they were read";
+                        self.call(config, put, call.as_ref());
+                        let record = call.and_then(|call| call.body).unwrap_or_default();
+                        config.resource(&record).map_err(|error| nonsense(&error))?
+                    }
                 }
-                Update::Fields(call) => {
-                    self.call(config, format!("change the person {key}: only what differs"), call.as_ref());
-                    let record = config.fields(after).map_err(|error| invalid(&error))?;
-                    config.resource(&record).map_err(|error| nonsense(&error))?
+            }
+            Kind::Scim(config) => {
+                let [before, after] =
+                    [before, after].map(|side| Known::default().kept(config, ResourceType::User, side));
+                let (operations, lists) = operations(&before, &after);
+                let read = || config.plan_read(ResourceType::User, key);
+                if operations.is_empty() {
+                    self.ask(config, format!("read the person {key}: nothing differs"), read());
+                } else if config.patches() {
+                    if lists {
+                        self.ask(config, "read the person as held now: a list is set as a whole", read());
+                    }
+                    let call = config.plan_patch(ResourceType::User, key, &operations);
+                    self.ask(config, format!("change the person {key}: only what differs"), call);
+                } else {
+                    self.ask(config, "read the person as held now, also what is not known here", read());
+                    let call = config.plan_put(ResourceType::User, key, after.clone());
+                    self.ask(config, "put the whole person in place", call);
                 }
-                Update::Whole(replacement) => {
-                    let read = "read the person as held now, also what is not mapped";
-                    self.call(config, read, config.plan_read(key).as_ref());
-                    let record = config.fields(before).map_err(|error| invalid(&error))?;
-                    let call = replacement.over(key, &record);
-                    let put = "put the whole person in place; fields that are not mapped go back as they were read";
-                    self.call(config, put, call.as_ref());
-                    let record = call.and_then(|call| call.body).unwrap_or_default();
-                    config.resource(&record).map_err(|error| nonsense(&error))?
-                }
-            },
+                Resource::from_map(after)
+            }
         };
         Ok(self.hold(key, held))
     }
 
-    async fn delete(&self, _: ResourceType, key: &str) -> Result<(), DirectoryError> {
+    async fn delete(&self, kind: ResourceType, key: &str) -> Result<(), DirectoryError> {
+        if kind == ResourceType::Group {
+            self.team(format_args!("remove the group {key} and its membership"), None)?;
+            self.groups().retain(|group| group.key != key);
+            return Ok(());
+        }
         match &self.kind {
             Kind::Embedded(_) | Kind::Sql(_) => self.own(format_args!("remove the person {key}"), None),
             Kind::Rest(config) => {
                 self.call(config, format!("remove the person {key}"), config.plan_delete(key).as_ref());
+            }
+            Kind::Scim(config) => {
+                let call = config.plan_delete(ResourceType::User, key);
+                self.ask(config, format!("remove the person {key}"), call);
             }
         }
         self.people().retain(|entry| entry.key != key);
@@ -250,23 +378,45 @@ impl Directory for Imagined {
         Ok(())
     }
 
-    async fn create_group(&self, _: &Resource, _: &[Member]) -> Result<Entry, DirectoryError> {
-        unasked("a group")
+    async fn create_group(&self, group: &Resource, members: &[Member]) -> Result<Entry, DirectoryError> {
+        let mut values = group.as_map().clone();
+        if !members.is_empty() {
+            values.insert("members".into(), members.iter().map(|member| Value::from(member.key.as_str())).collect());
+        }
+        self.team("add a group with its members", Some(Value::Object(values)))?;
+        Ok(self.hold_group(NEW, group.clone()))
     }
 
-    async fn update_group(&self, _: &str, _: &GroupChange) -> Result<Entry, DirectoryError> {
-        unasked("a group")
+    async fn update_group(&self, key: &str, change: &GroupChange) -> Result<Entry, DirectoryError> {
+        let Value::Object(mut values) = difference(&change.before, &change.after) else { return unasked("a group") };
+        if !change.add.is_empty() {
+            let added = change.add.iter().map(|member| Value::from(member.key.as_str()));
+            values.insert("members to add".into(), added.collect());
+        }
+        if !change.remove.is_empty() {
+            values.insert(
+                "members to remove".into(),
+                change.remove.iter().map(|key| Value::from(key.as_str())).collect(),
+            );
+        }
+        self.team(format_args!("change the group {key}"), Some(Value::Object(values)))?;
+        Ok(self.hold_group(key, change.after.clone()))
     }
 
-    async fn members(&self, _: &str, _: Page) -> Result<Members, DirectoryError> {
-        unasked("a group")
+    async fn members(&self, key: &str, _: Page) -> Result<Members, DirectoryError> {
+        self.team(format_args!("read the members of the group {key}, page by page"), None)?;
+        Ok(Members::default())
     }
 
-    async fn has_members(&self, _: &str, _: &[&str]) -> Result<Vec<String>, DirectoryError> {
-        unasked("a group")
+    async fn has_members(&self, key: &str, candidates: &[&str]) -> Result<Vec<String>, DirectoryError> {
+        self.team(format_args!("ask which of {} are in the group {key}", candidates.join(", ")), None)?;
+        Ok(Vec::new())
     }
 
-    async fn memberships(&self, _: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+    async fn memberships(&self, members: &[&str]) -> Result<Vec<Membership>, DirectoryError> {
+        if matches!(self.kind, Kind::Embedded(_)) {
+            self.team(format_args!("read in which groups {} is", members.join(", ")), None)?;
+        }
         Ok(Vec::new())
     }
 
@@ -279,22 +429,26 @@ impl Directory for Imagined {
     }
 
     fn offers(&self, kind: ResourceType) -> bool {
-        kind == ResourceType::User
+        kind == ResourceType::User || matches!(self.kind, Kind::Embedded(_))
     }
 
-    fn finds_by(&self, _: ResourceType, path: &AttrPath) -> bool {
+    fn finds_by(&self, kind: ResourceType, path: &AttrPath) -> bool {
         match &self.kind {
+            Kind::Embedded(_) if kind == ResourceType::Group => embedded::finds_groups_by(path),
             Kind::Embedded(_) => embedded::finds_by(path),
             Kind::Sql(config) => config.finds_by(ResourceType::User, path),
             Kind::Rest(config) => config.finds_by(path),
+            Kind::Scim(_) => scim::filtered(ResourceType::User, path).is_some(),
         }
     }
 
-    fn holds(&self, _: ResourceType, path: &AttrPath) -> bool {
+    fn holds(&self, kind: ResourceType, path: &AttrPath) -> bool {
         match &self.kind {
+            Kind::Embedded(_) if kind == ResourceType::Group => embedded::holds_of_groups(path),
             Kind::Embedded(_) => embedded::holds(path),
             Kind::Sql(config) => config.holds(ResourceType::User, path),
             Kind::Rest(config) => config.holds(path),
+            Kind::Scim(config) => Known::default().holds(config, ResourceType::User, path),
         }
     }
 }

@@ -5,9 +5,12 @@
 pub mod client;
 pub mod embedded;
 pub mod imagined;
+mod merge;
 mod meter;
 pub mod rest;
+pub mod scim;
 pub mod sql;
+mod words;
 
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
@@ -19,6 +22,7 @@ use self::embedded::Embedded;
 use self::imagined::Imagined;
 use self::meter::{Meter, Operation};
 use self::rest::Rest;
+use self::scim::Scim;
 use self::sql::Sql;
 
 /// One kind of directory or another.
@@ -27,6 +31,8 @@ pub enum Connector {
     Embedded(Embedded),
     /// A user system with a REST interface.
     Rest(Box<Rest>),
+    /// Another SCIM server.
+    Scim(Box<Scim>),
     /// A database.
     Sql(Box<Sql>),
     /// One of these that is only imagined, for `portcullis explain`.
@@ -42,6 +48,12 @@ impl From<Embedded> for Connector {
 impl From<Rest> for Connector {
     fn from(rest: Rest) -> Self {
         Self::Rest(Box::new(rest))
+    }
+}
+
+impl From<Scim> for Connector {
+    fn from(scim: Scim) -> Self {
+        Self::Scim(Box::new(scim))
     }
 }
 
@@ -79,7 +91,7 @@ impl Any {
         match &self.connector {
             Connector::Embedded(embedded) => embedded.close().await,
             Connector::Sql(sql) => sql.close().await,
-            Connector::Rest(_) | Connector::Imagined(_) => {}
+            Connector::Rest(_) | Connector::Scim(_) | Connector::Imagined(_) => {}
         }
     }
 }
@@ -91,6 +103,7 @@ macro_rules! delegate {
             match &$any.connector {
                 Connector::Embedded($directory) => $call.await,
                 Connector::Rest($directory) => $call.await,
+                Connector::Scim($directory) => $call.await,
                 Connector::Sql($directory) => $call.await,
                 Connector::Imagined($directory) => $call.await,
             }
@@ -105,6 +118,7 @@ macro_rules! known {
         match &$any.connector {
             Connector::Embedded($directory) => $answer,
             Connector::Rest($directory) => $answer,
+            Connector::Scim($directory) => $answer,
             Connector::Sql($directory) => $answer,
             Connector::Imagined($directory) => $answer,
         }

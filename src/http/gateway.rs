@@ -243,7 +243,7 @@ impl Gateway {
             (route, Some(error)) => Form::of(&route).refuse_as(&error, &request.request_id),
             (Route::Managed(key), None) => managed::handle(self, tenant, key.as_deref(), &request, record).await,
             (Route::OAuth(endpoint), None) => self.authorization.handle(&tenant.config, endpoint, request).await,
-            (Route::Console, None) => console::handle(self, tenant, &request).await,
+            (Route::Console, None) => console::handle(self, tenant, &request, record).await,
         }
     }
 

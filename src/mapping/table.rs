@@ -1,138 +1,30 @@
 //! See the room's own page, `mapping`.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
+use super::column::{Apply, Column, Kind, Read, Write, Written};
+use super::expression::Moment;
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 
-/// What a field holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Text. A number in the record is read as its digits; empty text and `null` are no value.
-    Text,
-    /// `true` or `false`. Also read from `"true"`, `"false"`, `0`, `1` and their texts.
-    Boolean,
-    /// A number. Also read from text that is one.
-    Number,
-}
-
-/// One line of the table.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Column {
-    path: AttrPath,
-    field: String,
-    kind: Kind,
-    default: Option<Value>,
-}
-
-impl Column {
-    /// `path` lives in `field`; `default` is written into a whole record where the person has no value.
-    ///
-    /// # Errors
-    /// Says what is wrong with the field's name or the default.
-    pub fn new(path: AttrPath, field: String, kind: Kind, default: Option<Value>) -> Result<Self, String> {
-        if field.is_empty() {
-            return Err("names no field".into());
-        }
-        if let Some(value) = &default
-            && !matches!(
-                (kind, value),
-                (Kind::Text, Value::String(_)) | (Kind::Boolean, Value::Bool(_)) | (Kind::Number, Value::Number(_))
-            )
-        {
-            return Err(format!("the default of \"{field}\" must be a {}", kind.name()));
-        }
-        Ok(Self { path, field, kind, default })
-    }
-
-    /// The SCIM side.
-    pub fn path(&self) -> &AttrPath {
-        &self.path
-    }
-
-    /// The person's value as the field takes it.
-    fn value_of(&self, person: &Resource) -> Result<Option<Value>, Unwritable> {
-        let Some(value) = person.get(&self.path) else { return Ok(None) };
-        let written = match (self.kind, value) {
-            (_, Value::Null) => return Ok(None),
-            (Kind::Text, Value::String(text)) if text.is_empty() => return Ok(None),
-            (Kind::Text, Value::Number(number)) => Value::String(number.to_string()),
-            (Kind::Text, Value::Bool(yes)) => Value::String(yes.to_string()),
-            (Kind::Text, Value::String(_)) | (Kind::Boolean, Value::Bool(_)) | (Kind::Number, Value::Number(_)) => {
-                value.clone()
-            }
-            (Kind::Boolean, Value::String(text)) => Value::Bool(boolean(text).ok_or_else(|| self.unwritable())?),
-            (Kind::Number, Value::String(text)) => Value::Number(number(text).ok_or_else(|| self.unwritable())?),
-            _ => return Err(self.unwritable()),
-        };
-        Ok(Some(written))
-    }
-
-    fn unwritable(&self) -> Unwritable {
-        Unwritable { path: self.path.clone(), needs: self.kind.name() }
-    }
-
-    /// The field's value as the attribute takes it.
-    fn value_in(&self, record: &Map<String, Value>) -> Result<Option<Value>, Unreadable> {
-        let Some(held) = record.get(&self.field) else { return Ok(None) };
-        let value = match (self.kind, held) {
-            (_, Value::Null) => return Ok(None),
-            (_, Value::String(text)) if text.is_empty() => return Ok(None),
-            (Kind::Text, Value::String(_)) | (Kind::Boolean, Value::Bool(_)) | (Kind::Number, Value::Number(_)) => {
-                Some(held.clone())
-            }
-            (Kind::Text, Value::Number(number)) => Some(Value::String(number.to_string())),
-            (Kind::Boolean, Value::String(text)) => boolean(text).map(Value::Bool),
-            (Kind::Boolean, Value::Number(number)) => boolean(&number.to_string()).map(Value::Bool),
-            (Kind::Number, Value::String(text)) => number(text).map(Value::Number),
-            _ => None,
-        };
-        value.map(Some).ok_or_else(|| Unreadable { field: self.field.clone(), needs: self.kind.name() })
-    }
-}
-
-impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Boolean => "boolean",
-            Self::Number => "number",
-        }
-    }
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" => Some(true),
-        "0" => Some(false),
-        text if text.eq_ignore_ascii_case("true") => Some(true),
-        text if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-fn number(text: &str) -> Option<Number> {
-    serde_json::from_str(text.trim()).ok()
-}
-
 /// A record holds something else than the table says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("field \"{field}\" is not a {needs}")]
+#[error("field \"{field}\" {problem}")]
 pub struct Unreadable {
     /// The field.
     pub field: String,
-    /// What the table says it is.
-    pub needs: &'static str,
+    /// What is wrong with it, such as `is not a boolean`; never its value.
+    pub problem: String,
 }
 
 /// A person's value does not fit its field.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path} is not a {needs}")]
+#[error("{attribute} {problem}")]
 pub struct Unwritable {
-    /// The attribute.
-    pub path: AttrPath,
-    /// What its field takes.
-    pub needs: &'static str,
+    /// The attribute, or the field that is made of several.
+    pub attribute: String,
+    /// What is wrong with it, such as `is not a boolean`; never its value.
+    pub problem: String,
 }
 
 /// What differs between two persons, field by field.
@@ -162,47 +54,90 @@ impl Table {
     /// Columns, and fields that every whole record holds with the same value.
     ///
     /// # Errors
-    /// Names the attribute or field that stands there twice.
+    /// Names the attribute or field that stands there twice, or the attribute that a mapping looks at and that is kept nowhere.
     pub fn new(columns: Vec<Column>, constants: Map<String, Value>) -> Result<Self, String> {
         for (index, column) in columns.iter().enumerate() {
-            if let Some(other) = columns[..index].iter().find(|other| other.path == column.path) {
-                return Err(format!(
-                    "{} is mapped twice, to \"{}\" and \"{}\"",
-                    column.path, other.field, column.field
-                ));
+            let before = &columns[..index];
+            if let Some(path) = column.path()
+                && let Some(other) = before.iter().find(|other| other.path() == Some(path))
+            {
+                let place = |column: &Column| column.field().map_or("nothing".into(), |field| format!("\"{field}\""));
+                return Err(format!("{path} is mapped twice, to {} and {}", place(other), place(column)));
             }
-            if let Some(other) = columns[..index].iter().find(|other| other.field == column.field) {
-                return Err(format!("\"{}\" is mapped to both {} and {}", column.field, other.path, column.path));
+            let Some(field) = column.field() else { continue };
+            if let Some(other) = before.iter().find(|other| other.field() == Some(field)) {
+                return Err(format!("\"{field}\" is mapped to both {} and {}", other.name(), column.name()));
             }
-            if constants.contains_key(&column.field) {
-                return Err(format!("\"{}\" is both a constant and mapped to {}", column.field, column.path));
+            if constants.contains_key(field) {
+                return Err(format!("\"{field}\" is both a constant and mapped to {}", column.name()));
             }
         }
-        Ok(Self { columns, constants })
+        let table = Self { columns, constants };
+        for column in table.columns.iter().filter(|column| column.apply == Apply::Always) {
+            let unkept = |path: &&AttrPath| !table.columns.iter().any(|other| other.reads(path));
+            if let Some(lost) = column.sources().into_iter().find(unkept) {
+                return Err(format!(
+                    "{} is made of {lost}, which this directory keeps nowhere, so that a later change would be computed \
+                     without it: map {lost}, too, or write apply = \"create\"",
+                    column.name()
+                ));
+            }
+        }
+        Ok(table)
     }
 
-    /// Whether `path` has a field, or is the whole of which a part has one (`name` where `name.givenName` is mapped).
+    /// Its lines.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Whether `path` has a field, or is the whole of which a part has one (`name` where `name.givenName` is mapped), or is
+    /// looked at when some field is written.
     pub fn holds(&self, path: &AttrPath) -> bool {
-        self.columns.iter().any(|Column { path: held, .. }| {
-            held == path
-                || (path.sub.is_none()
-                    && held.schema == path.schema
-                    && held.attribute.eq_ignore_ascii_case(&path.attribute)
-                    && (path.filter.is_none() || held.filter == path.filter))
+        self.columns.iter().any(|column| {
+            column.write != Write::Never && column.path().is_some_and(|held| covers(held, path))
+                || column.sources().into_iter().any(|source| covers(source, path))
         })
     }
 
     /// Whether `path` itself has a field.
     pub fn maps(&self, path: &AttrPath) -> bool {
-        self.columns.iter().any(|column| column.path == *path)
+        self.columns.iter().any(|column| column.path() == Some(path))
+    }
+
+    /// What the field of `path` holds for somebody whose value there is `value`; `None` when nobody can be found so.
+    ///
+    /// # Errors
+    /// The value fits no field.
+    pub fn sought(&self, path: &AttrPath, value: &str) -> Result<Option<Value>, Unwritable> {
+        let Some(column) = self.columns.iter().find(|column| column.path() == Some(path)) else { return Ok(None) };
+        if !matches!(column.write, Write::Expression(_)) {
+            return Ok(Some(value.into()));
+        }
+        let mut person = Resource::default();
+        person.set(path, super::inverse::typed(value.into(), path));
+        Ok(match column.value_of(&person, &Moment::NONE)? {
+            Written::Value(value) => Some(value),
+            Written::Nothing | Written::Untouched | Written::Refused => None,
+        })
+    }
+
+    /// Whether people can be sought by this path: its field must follow from its value alone.
+    pub fn can_seek(&self, path: &AttrPath) -> bool {
+        self.columns.iter().find(|column| column.path() == Some(path)).is_some_and(|column| match &column.write {
+            Write::Copy => true,
+            Write::Expression(expression) => expression.is_stable() && expression.paths().all(|source| source == path),
+            Write::Never => false,
+        })
     }
 
     /// The attribute whose field a text of the directory names as a word of its own, with that field.
     pub fn named_in(&self, text: &str) -> Option<(&AttrPath, &str)> {
         let mut words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'));
         words.find_map(|word| {
-            let column = self.columns.iter().find(|column| column.field.eq_ignore_ascii_case(word))?;
-            Some((&column.path, column.field.as_str()))
+            let named = |column: &&Column| column.field().is_some_and(|field| field.eq_ignore_ascii_case(word));
+            let column = self.columns.iter().find(named)?;
+            Some((column.path().or_else(|| column.sources().into_iter().next())?, column.field()?))
         })
     }
 
@@ -213,8 +148,8 @@ impl Table {
     pub fn person(&self, record: &Map<String, Value>) -> Result<Resource, Unreadable> {
         let mut person = Resource::default();
         for column in &self.columns {
-            if let Some(value) = column.value_in(record)? {
-                person.set(&column.path, value);
+            if let (Some(path), Some(value)) = (column.path(), column.value_in(record)?) {
+                person.set(path, value);
             }
         }
         Ok(person)
@@ -223,15 +158,38 @@ impl Table {
     /// The whole record of a person, with constants and defaults.
     ///
     /// # Errors
-    /// The first attribute whose value does not fit its field.
-    pub fn record(&self, person: &Resource) -> Result<Map<String, Value>, Unwritable> {
+    /// The first attribute whose value does not fit its field, or that says that the person is to stay away.
+    pub fn record(&self, person: &Resource, moment: &Moment) -> Result<Map<String, Value>, Unwritable> {
         let mut record = Map::with_capacity(self.columns.len() + self.constants.len());
         for column in &self.columns {
-            if let Some(value) = column.value_of(person)?.or_else(|| column.default.clone()) {
-                record.insert(column.field.clone(), value);
+            let value = match column.value_of(person, moment)? {
+                Written::Value(value) => Some(value),
+                Written::Nothing => column.default.clone(),
+                Written::Untouched => None,
+                Written::Refused => {
+                    let problem = "leaves this person out (IgnoreObjectFlow)".to_owned();
+                    return Err(Unwritable { attribute: column.name(), problem });
+                }
+            };
+            if let (Some(field), Some(value)) = (&column.field, value) {
+                record.insert(field.clone(), value);
             }
         }
         record.extend(self.constants.iter().map(|(field, value)| (field.clone(), value.clone())));
+        Ok(record)
+    }
+
+    /// The fields that a person's own values fill, without constants and defaults.
+    ///
+    /// # Errors
+    /// The first attribute whose value does not fit its field.
+    pub fn filled(&self, person: &Resource, moment: &Moment) -> Result<Map<String, Value>, Unwritable> {
+        let mut record = Map::new();
+        for column in &self.columns {
+            if let (Some(field), Written::Value(value)) = (&column.field, column.value_of(person, moment)?) {
+                record.insert(field.clone(), value);
+            }
+        }
         Ok(record)
     }
 
@@ -239,29 +197,41 @@ impl Table {
     ///
     /// # Errors
     /// The first attribute whose new value does not fit its field.
-    pub fn changes(&self, before: &Resource, after: &Resource) -> Result<Changes, Unwritable> {
+    pub fn changes(&self, before: &Resource, after: &Resource, moment: &Moment) -> Result<Changes, Unwritable> {
         let mut changes = Changes::default();
-        for column in &self.columns {
-            let becomes = column.value_of(after)?;
-            if column.value_of(before).is_ok_and(|was| was == becomes) {
+        for column in self.columns.iter().filter(|column| column.apply == Apply::Always) {
+            let becomes = column.value_of(after, moment)?;
+            if column.value_of(before, moment).is_ok_and(|was| was == becomes) {
                 continue;
             }
+            let Some(field) = column.field.clone() else { continue };
             match becomes {
-                Some(value) => {
-                    changes.set.insert(column.field.clone(), value);
+                Written::Value(value) => {
+                    changes.set.insert(field, value);
                 }
-                None => changes.removed.push((column.field.clone(), column.kind)),
+                Written::Nothing => changes.removed.push((field, column.kind)),
+                // A person who is there already is not put out by a mapping.
+                Written::Untouched | Written::Refused => {}
             }
         }
         Ok(changes)
     }
 
+    /// A body with the values that must not be shown covered.
+    pub fn shown(&self, mut body: Map<String, Value>) -> Map<String, Value> {
+        for column in self.columns.iter().filter(|column| column.is_redacted()) {
+            if let Some(value) = column.field().and_then(|field| body.get_mut(field)) {
+                *value = super::expression::REDACTED.into();
+            }
+        }
+        body
+    }
+
     /// Takes `changes` over into a whole `record` as the directory holds it; a removed field gets its default, if it has one.
     pub fn overlay(&self, record: &mut Map<String, Value>, changes: &Changes) {
         for (field, _) in &changes.removed {
-            let default =
-                self.columns.iter().find(|column| column.field == *field).and_then(|column| column.default.clone());
-            match default {
+            let named = |column: &&Column| column.field() == Some(field);
+            match self.columns.iter().find(named).and_then(|column| column.default.clone()) {
                 Some(value) => record.insert(field.clone(), value),
                 None => record.shift_remove(field),
             };
@@ -270,6 +240,28 @@ impl Table {
             record.insert(field.clone(), value.clone());
         }
     }
+}
+
+impl Column {
+    /// Whether the person as read has a value for `source`, or something it is a part of.
+    fn reads(&self, source: &AttrPath) -> bool {
+        let several = |path: &AttrPath| {
+            source.filter.is_none()
+                && path.sub == source.sub
+                && path.schema == source.schema
+                && path.attribute.eq_ignore_ascii_case(&source.attribute)
+        };
+        self.read != Read::Never && self.path().is_some_and(|path| path == source || several(path))
+    }
+}
+
+/// Whether `held` is `path`, or a part of it.
+fn covers(held: &AttrPath, path: &AttrPath) -> bool {
+    held == path
+        || (path.sub.is_none()
+            && held.schema == path.schema
+            && held.attribute.eq_ignore_ascii_case(&path.attribute)
+            && (path.filter.is_none() || held.filter == path.filter))
 }
 
 #[cfg(test)]
@@ -309,10 +301,10 @@ mod tests {
             "active": false, ENTERPRISE: {"costCenter": 7}});
         let person = Resource::from_map(map(person));
         assert_eq!(table().person(&record), Ok(person.clone()));
-        assert_eq!(table().record(&person), Ok(record));
+        assert_eq!(table().record(&person, &Moment::NONE), Ok(record));
         let bare = Resource::from_map(map(json!({"userName": "ada"})));
         let written = map(json!({"username": "ada", "mail": "none@example.com", "source": "scim"}));
-        assert_eq!(table().record(&bare), Ok(written));
+        assert_eq!(table().record(&bare, &Moment::NONE), Ok(written));
     }
 
     #[test]
@@ -354,12 +346,12 @@ mod tests {
             (json!({"userName": "ada", "name": {"givenName": ""}, "active": true}), json!({}), vec!["first"]),
             (json!({"userName": "bea", "active": true}), json!({"username": "bea"}), vec!["first"]),
         ] {
-            let changes = table().changes(&before, &Resource::from_map(map(after.clone()))).unwrap();
+            let changes = table().changes(&before, &Resource::from_map(map(after.clone())), &Moment::NONE).unwrap();
             let gone: Vec<&str> = changes.removed.iter().map(|(field, _)| field.as_str()).collect();
             assert_eq!((Value::Object(changes.set.clone()), gone), (set, removed), "{after}");
         }
         let wrong = Resource::from_map(map(json!({"userName": "ada", "active": "perhaps"})));
-        assert_eq!(table().changes(&before, &wrong).unwrap_err().to_string(), "active is not a boolean");
+        assert_eq!(table().changes(&before, &wrong, &Moment::NONE).unwrap_err().to_string(), "active is not a boolean");
     }
 
     #[test]

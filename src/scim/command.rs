@@ -11,7 +11,7 @@ use super::error::{ScimError, excerpt};
 use super::filter::Filter;
 use super::normalise;
 use super::path::AttrPath;
-use super::schema::LIST_RESPONSE;
+use super::schema::{self, LIST_RESPONSE};
 use super::sort::Sort;
 
 /// Which attributes an answer shall hold.
@@ -21,6 +21,20 @@ pub struct Projection {
     pub attributes: Vec<AttrPath>,
     /// All but these.
     pub excluded: Vec<AttrPath>,
+}
+
+impl Projection {
+    /// Whether an answer shall hold anything of this core attribute, such as `members`: if not, it need not be loaded.
+    #[must_use]
+    pub fn wants(&self, attribute: &str) -> bool {
+        let names = |path: &AttrPath| match &path.schema {
+            None => path.attribute == attribute,
+            Some(urn) => path.attribute.is_empty() && schema::is_core(urn),
+        };
+        let whole = |path: &AttrPath| path.sub.is_none() && path.filter.is_none();
+        (self.attributes.is_empty() || self.attributes.iter().any(names))
+            && !self.excluded.iter().any(|path| names(path) && whole(path))
+    }
 }
 
 /// A query.
@@ -155,8 +169,14 @@ fn paging(
     if start_index.is_some_and(|start| start > 1) {
         return Err(ScimError::invalid_value("startIndex and cursor exclude each other; page by one of them"));
     }
+    let count = count.map_err(cursor::invalid_count)?;
+    if count == Some(0) {
+        let error =
+            ScimError::invalid_value("count is below 1; a query by cursor asks for at least one resource a page");
+        return Err(cursor::invalid_count(error));
+    }
     let request = if cursor.is_empty() { cursor::Request::First } else { cursor::Request::At(cursor) };
-    Ok((1, count.map_err(cursor::invalid_count)?, Some(request)))
+    Ok((1, count, Some(request)))
 }
 
 /// Parameters as given.
@@ -345,6 +365,57 @@ mod tests {
             [&b"[]"[..], br#"{"filter": 7}"#, br#"{"count": true}"#, br#"{"count": 1.5}"#, br#"{"attributes": [1]}"#]
         {
             assert_eq!(Query::parse_search(body).unwrap_err().status, 400);
+        }
+    }
+
+    #[test]
+    fn pages_are_asked_for_by_index_or_by_cursor() {
+        use cursor::Request::{At, First};
+        for (text, cursor) in [
+            ("count=5", None),
+            ("cursor=&count=5", Some(First)),
+            ("cursor", Some(First)),
+            ("Cursor=VZUTiy-_", Some(At("VZUTiy-_".into()))),
+            ("cursor=&startIndex=1", Some(First)),
+        ] {
+            assert_eq!(Query::parse(text).unwrap().cursor, cursor, "{text}");
+        }
+        assert_eq!(Query::parse_search(br#"{"cursor": "x"}"#).unwrap().cursor, Some(At("x".into())));
+        assert_eq!(Query::parse_search(br#"{"cursor": null}"#).unwrap().cursor, None);
+        for (text, keyword, says) in [
+            ("cursor=&count=ten", "invalidCount", "count is \"ten\""),
+            ("cursor=&count=-3", "invalidCount", "below 1"),
+            ("count=ten", "invalidValue", "count is \"ten\""),
+            ("cursor=x&startIndex=2", "invalidValue", "exclude each other"),
+            ("sortBy=usrName", "invalidValue", "did you mean userName?"),
+            ("sortBy=userName&sortOrder=up", "invalidValue", "ascending or descending"),
+        ] {
+            let error = Query::parse(text).unwrap_err();
+            assert_eq!(error.scim_type.map(super::super::error::ScimType::as_str), Some(keyword), "{text}");
+            assert!(error.detail.contains(says), "{text}: {}", error.detail);
+        }
+        let sort = Query::parse("sortBy=Name.FamilyName&sortOrder=Descending").unwrap().sort.unwrap();
+        assert_eq!((sort.by.to_string().as_str(), sort.descending), ("name.familyName", true));
+        assert_eq!(
+            cursor_response(Some(7), Some("n"), vec![json!({"id": "x"})]).to_string(),
+            r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":7,"itemsPerPage":1,"nextCursor":"n","Resources":[{"id":"x"}]}"#
+        );
+        assert!(cursor_response(Some(0), None, vec![]).get("nextCursor").is_none());
+    }
+
+    #[test]
+    fn a_projection_tells_what_need_not_be_loaded() {
+        for (text, wanted) in [
+            ("", true),
+            ("excludedAttributes=members", false),
+            ("excludedAttributes=Members.display", true),
+            ("attributes=id", false),
+            ("attributes=members.value", true),
+            ("attributes=urn:ietf:params:scim:schemas:core:2.0:Group:members", true),
+            ("attributes=urn:ietf:params:scim:schemas:core:2.0:Group", true),
+            ("attributes=displayName,members&excludedAttributes=members", false),
+        ] {
+            assert_eq!(Query::parse(text).unwrap().projection.wants("members"), wanted, "{text}");
         }
     }
 

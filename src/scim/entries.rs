@@ -63,7 +63,7 @@ pub(super) fn template(filter: &Filter) -> Map<String, Value> {
         .conjuncts()
         .into_iter()
         .filter_map(|part| match part {
-            Filter::Compare { path, operator: Operator::Eq, value } if !value.is_null() => {
+            Filter::Compare { path, operator: Operator::Eq, value } if !value.is_null() && *value != "" => {
                 Some((path.attribute.clone(), value.clone()))
             }
             _ => None,

@@ -352,6 +352,7 @@ mod tests {
             ("active eq \"yes\"", 11, "true or false"),
             ("userName co null", 13, "pr"),
             ("meta.created gt \"yesterday\"", 17, "2026-01-31T08:00:00Z"),
+            ("meta.created le 184467", 17, "2026-01-31T08:00:00Z"),
             ("userName eq \"a\\u0000\"", 13, "NUL"),
             ("userName eq \"a\\q\"", 13, "JSON string"),
             ("urn:ietf:params:scim:schemas:core:2.0:User eq \"x\"", 1, "names a schema"),
@@ -373,6 +374,28 @@ mod tests {
         assert!(Filter::parse(&chained(128)).is_ok());
         assert!(Filter::parse(&chained(129)).is_err());
         assert!(Filter::parse(&format!("userName eq \"{}\"", "x".repeat(8192))).is_err());
+    }
+
+    #[test]
+    fn questions_about_membership_are_seen() {
+        for (filter, member, group) in [
+            (r#"members eq "u1""#, Some("u1"), None),
+            (r#"Members.Value EQ "u1""#, Some("u1"), None),
+            (r#"members[value eq "u1"]"#, Some("u1"), None),
+            (r#"urn:ietf:params:scim:schemas:core:2.0:Group:members eq "u1""#, Some("u1"), None),
+            (r#"groups.value eq "g1""#, None, Some("g1")),
+            (r#"groups[value eq "g1"]"#, None, Some("g1")),
+            (r#"members ne "u1""#, None, None),
+            (r#"members.type eq "User""#, None, None),
+            (r#"members[value eq "u1" and type eq "User"]"#, None, None),
+            (r#"members[type eq "User"].value eq "u1""#, None, None),
+            (r#"displayName eq "members""#, None, None),
+        ] {
+            let parsed = Filter::parse(filter).unwrap();
+            assert_eq!((parsed.as_member(), parsed.as_group()), (member, group), "{filter}");
+        }
+        let filter = Filter::parse(r#"id eq "g1" and not (members eq "u1")"#).unwrap();
+        assert!(filter.concerns("members") && !filter.concerns("groups"));
     }
 
     #[test]

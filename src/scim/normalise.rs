@@ -302,14 +302,13 @@ pub(super) fn scalar(
         (_, Value::String(text)) if text.contains('\0') => {
             Err(ScimError::invalid_value(format!("{place} holds the character NUL; remove it")))
         }
-        (Kind::String | Kind::Reference, text @ Value::String(_)) => Ok(Some(text)),
         (Kind::DateTime, Value::String(text)) if instant(&text).is_none() => {
             Err(ScimError::invalid_value(format!("{place} is no point in time; send one such as 2026-01-31T08:00:00Z")))
         }
         (Kind::Binary, Value::String(text)) if !is_base64(&text) => {
             Err(ScimError::invalid_value(format!("{place} is not base64; encode it (RFC 4648 §4)")))
         }
-        (Kind::DateTime | Kind::Binary, text @ Value::String(_)) => Ok(Some(text)),
+        (Kind::String | Kind::Reference | Kind::DateTime | Kind::Binary, text @ Value::String(_)) => Ok(Some(text)),
         (Kind::Boolean, boolean @ Value::Bool(_)) => Ok(Some(boolean)),
         // Entra sends "True" and "False".
         (Kind::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Some(Value::Bool(true))),

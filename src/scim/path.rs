@@ -156,6 +156,9 @@ impl AttrPath {
         if attribute.is_empty() || sub == Some("") {
             return Err("a name is missing beside the '.' or ':'".into());
         }
+        if !attribute.starts_with(|first: char| first.is_ascii_alphabetic() || first == '$') {
+            return Err("the name of an attribute begins with a letter".into());
+        }
         if sub.is_some_and(|sub| sub.contains('.')) {
             return Err("attributes have one level of sub-attributes; write attribute.sub".into());
         }
@@ -270,6 +273,7 @@ mod tests {
             ("a.b.c", 1),
             ("name.", 1),
             (":userName", 1),
+            ("urn:ietf:params:scim:schemas:core:2.0:Group:844", 1),
             ("name.givenName[x pr]", 15),
             ("userName eq \"x\"", 10),
             ("emails[type eq work]", 16),

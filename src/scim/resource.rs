@@ -124,6 +124,20 @@ impl Resource {
         }
     }
 
+    /// All the values at `path`, of every entry that matches and has one.
+    #[must_use]
+    pub fn values(&self, path: &AttrPath) -> Vec<&Value> {
+        let Some(held) = self.held(path) else { return Vec::new() };
+        let definition = path.definition();
+        let entries = match held {
+            Value::Array(list) => list.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        let wanted = |entry: &&Value| path.filter.as_ref().is_none_or(|it| entries::matches(entry, it, definition));
+        let part = |entry| path.sub.as_ref().map_or(Some(entry), |sub| Value::get(entry, sub));
+        entries.iter().filter(wanted).filter_map(part).collect()
+    }
+
     /// The text at `path`; of a complex value its `value`.
     #[must_use]
     pub fn text(&self, path: &AttrPath) -> Option<&str> {

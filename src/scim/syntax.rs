@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::error::excerpt;
-use super::filter::{Filter, Operator};
+use super::filter::{Filter, Operator, instant};
 use super::path::AttrPath;
 use super::schema::{self, Attribute, Kind, Returned};
 
@@ -282,7 +282,7 @@ impl<'t> Parser<'t> {
                 Err(message) => return self.fail_at(start, message),
             },
         };
-        if self.rest().trim_start().starts_with('[') {
+        if self.rest().trim_ascii_start().starts_with('[') {
             self.skip_spaces();
             self.at += 1;
             if path.sub.is_some() || path.attribute.is_empty() {
@@ -389,7 +389,7 @@ impl<'t> Parser<'t> {
                     let plain = excerpt(word.trim_matches(['\'', '"', '“', '”', '‘', '’']));
                     return self.fail_at(start, format!("text is written in double quotes: \"{plain}\""));
                 };
-                number
+                exact(number, word)
             }
         };
         self.at += length;
@@ -420,6 +420,14 @@ impl<'t> Parser<'t> {
     }
 }
 
+/// A number that prints as what parses to it again: serde_json may miss a fraction's last bit, the standard library does not.
+fn exact(number: Value, word: &str) -> Value {
+    if !number.is_f64() {
+        return number;
+    }
+    word.parse().ok().and_then(serde_json::Number::from_f64).map_or(number, Value::Number)
+}
+
 /// Whether the byte can be part of a name, an URN included.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'$' | b':' | b'.')
@@ -438,7 +446,7 @@ fn fit(attribute: Option<&Attribute>, operator: Operator, value: Value) -> Resul
         (Kind::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(Value::Bool(true)),
         (Kind::Boolean, Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(Value::Bool(false)),
         (Kind::Boolean, Value::String(_) | Value::Number(_)) => Err("is boolean; compare it with true or false".into()),
-        (Kind::DateTime, Value::String(text)) if operator.orders() && super::filter::instant(&text).is_none() => {
+        (Kind::DateTime, value) if operator.orders() && value.as_str().is_none_or(|text| instant(text).is_none()) => {
             Err("is a point in time; compare it with one such as \"2026-01-31T08:00:00Z\"".into())
         }
         (Kind::String | Kind::Reference | Kind::Binary | Kind::DateTime, Value::Number(number)) => {

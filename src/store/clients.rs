@@ -9,13 +9,6 @@ use crate::oauth::Doors;
 use crate::oauth::expiry::Life;
 use crate::types::{Digest, Timestamp};
 
-/// The columns of a client, in the order that `read` takes them.
-macro_rules! select_clients {
-    ($rest:literal) => {
-        concat!("SELECT id, tenant, name, redirect_uris, scopes, public, disabled, created, doors FROM clients ", $rest)
-    };
-}
-
 /// A client registered with one tenant.
 #[derive(Clone)]
 pub struct Client {
@@ -87,11 +80,14 @@ impl Store {
     /// # Errors
     /// When the state is not available.
     pub async fn client(&self, tenant: &str, id: &str) -> Result<Option<Client>, StoreError> {
-        let row = sqlx::query(select_clients!("WHERE tenant = $1 AND id = $2"))
-            .bind(tenant)
-            .bind(id)
-            .fetch_optional(self.reader())
-            .await?;
+        let row = sqlx::query(
+            "SELECT id, tenant, name, redirect_uris, scopes, public, disabled, created, doors FROM clients
+             WHERE tenant = $1 AND id = $2",
+        )
+        .bind(tenant)
+        .bind(id)
+        .fetch_optional(self.reader())
+        .await?;
         // Asked for in any case: an unknown client takes as long as one that is known.
         let secrets = secrets(self.reader(), tenant, id).await?;
         row.map(|row| read(&row, &secrets)).transpose()
@@ -102,10 +98,13 @@ impl Store {
     /// # Errors
     /// When the state is not available.
     pub async fn clients(&self, tenant: &str) -> Result<Vec<Client>, StoreError> {
-        let rows = sqlx::query(select_clients!("WHERE tenant = $1 ORDER BY created, id"))
-            .bind(tenant)
-            .fetch_all(self.reader())
-            .await?;
+        let rows = sqlx::query(
+            "SELECT id, tenant, name, redirect_uris, scopes, public, disabled, created, doors FROM clients
+             WHERE tenant = $1 ORDER BY created, id",
+        )
+        .bind(tenant)
+        .fetch_all(self.reader())
+        .await?;
         let mut clients = Vec::with_capacity(rows.len());
         for row in &rows {
             clients.push(read(row, &secrets(self.reader(), tenant, row.try_get(0)?).await?)?);

@@ -2,9 +2,9 @@
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use portcullis::oauth::Role;
 use portcullis::oauth::opaque::{self, Kind};
 use portcullis::oauth::password::NewPassword;
+use portcullis::oauth::{Doors, Role};
 use portcullis::store::{Client, ClientSecret};
 use portcullis::types::{Random, Secret};
 use serde_json::Value;
@@ -36,8 +36,15 @@ impl Site {
         for tenant in ["standard", "ringcentral"] {
             store.add_administrator(tenant, "ada", Role::SuperUser, &hash).await.unwrap();
             for (id, public) in [("entra", false), ("other", false), ("app", true)] {
-                let kept = ClientSecret { digest: secret.digest(), prefix: "pcx".into(), created: now, expires: None };
+                let kept = ClientSecret {
+                    digest: secret.digest(),
+                    prefix: "pcx".into(),
+                    created: now,
+                    expires: None,
+                    last_used: None,
+                };
                 let client = Client {
+                    doors: if public { Doors::PUBLIC } else { Doors::CONFIDENTIAL },
                     id: id.into(),
                     tenant: tenant.into(),
                     name: "Entra".into(),

@@ -78,6 +78,14 @@ async fn access_is_ended_by_those_who_could_have_given_it() {
     }
     assert!(gateway.gateway.store.live_grants(TENANT, 1).await.unwrap().is_empty());
     assert_eq!(gateway.scim(TENANT, "GET", "/Users", None).await.status, 401, "at once");
+    let store = &gateway.gateway.store;
+    store.flush_audit().await;
+    let trail = store.audit_tail(Some(TENANT), 100, None).await.unwrap();
+    let alice = store.administrator(TENANT, "alice").await.unwrap().unwrap();
+    let actor = format!("administrator {}", alice.id);
+    let (_, revoked) =
+        trail.iter().find(|(_, record)| record.notes.iter().any(|note| note.starts_with("revoked grant "))).unwrap();
+    assert_eq!((revoked.operation.as_str(), revoked.actor.as_ref()), ("console.post", Some(&actor)));
 }
 
 #[tokio::test]
@@ -146,13 +154,16 @@ async fn a_tenant_with_secret_tokens_has_a_console() {
     assert!(page.contains("portcullis client add"), "no clients: {page}");
 }
 
-/// With 100,000 live grants signing in takes what it takes with one, and the console stays a page.
+/// With 100,000 live grants signing in takes what it takes with none, and the console stays a page. That nothing reads a whole table is
+/// tested beside the statements (`store::overview`); here are the figures, without the disk, whose moods would drown them.
 #[tokio::test]
+#[ignore = "measures time: cargo test --test sign_in -- --ignored --nocapture a_hundred_thousand, on a quiet machine"]
 async fn a_hundred_thousand_grants_do_not_slow_signing_in() {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("state.db").display());
     let clock = portcullis::types::Clock::manual(portcullis::types::Timestamp::from_seconds(1_790_000_000));
-    let store = portcullis::store::Store::open(&database, clock).await.unwrap();
+    let options = portcullis::store::Options { durable: false, ..portcullis::store::Options::default() };
+    let store = portcullis::store::Store::open_with(&database, clock, options).await.unwrap();
     let ada = store.add_administrator(TENANT, "ada", Role::SuperUser, "$").await.unwrap();
     let ada = store.administrator_by_id(TENANT, ada).await.unwrap().unwrap();
     let once = async |round: u32| {
@@ -185,6 +196,7 @@ async fn a_hundred_thousand_grants_do_not_slow_signing_in() {
     .execute(&mut connection)
     .await
     .unwrap();
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.unwrap();
     let after = median(100).await;
     assert!(after < before * 3 + Duration::from_millis(2), "{before:?} before, {after:?} after");
     #[expect(clippy::disallowed_methods, reason = "the real time it takes is what is measured")]

@@ -4,6 +4,7 @@
 
 mod console;
 mod directory;
+mod ldap;
 mod local;
 mod oidc;
 mod peer;

@@ -427,7 +427,7 @@ async fn keys_are_fetched_again_for_an_unknown_kid_once_a_minute() {
     for _ in 0..3 {
         assert_eq!(signed_in().await, (403, 0), "not within the minute");
     }
-    gateway.clock.advance(Duration::from_secs(60));
+    gateway.clock.advance(Duration::from_mins(1));
     issuer.told(|script| script.now += 60);
     assert_eq!(signed_in().await, (403, 1));
     assert_eq!(signed_in().await, (403, 0));

@@ -2,7 +2,7 @@
 //! so; `tests/run` installs what it needs and runs it.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use portcullis::config::SignIn;
@@ -17,6 +17,8 @@ use crate::visitor::{TENANT, Visitor, parameter, text};
 struct Provider {
     process: Child,
     issuer: String,
+    /// Kept open: it may have more to say.
+    _said: BufReader<ChildStdout>,
 }
 
 impl Provider {
@@ -28,9 +30,10 @@ impl Provider {
             .spawn()
             .expect("the script starts");
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let said: serde_json::Value = serde_json::from_str(&line).expect("node and npm are there");
-        Self { process, issuer: said["issuer"].as_str().unwrap().to_owned() }
+        Self { process, issuer: said["issuer"].as_str().unwrap().to_owned(), _said: output }
     }
 }
 

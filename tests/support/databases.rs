@@ -11,7 +11,7 @@ use std::time::Duration;
 use portcullis::directory::rest::Attribute;
 use portcullis::directory::sql::config::{Draft, DraftMembers, DraftTable};
 use portcullis::directory::sql::{Config, Sql};
-use portcullis::types::Secret;
+use portcullis::types::{Clock, Random, Secret};
 use sqlx::any::{AnyConnectOptions, install_default_drivers};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
@@ -46,39 +46,46 @@ static COUNTED: AtomicU32 = AtomicU32::new(0);
 
 /// Every database there is, with a name for messages.
 pub async fn all(folder: &std::path::Path) -> Vec<(&'static str, Sql)> {
+    let subject = |url: String| Sql::new(config(&url), Clock::system(), Random::system()).unwrap();
+    addresses(folder).await.into_iter().map(|(name, url)| (name, subject(url))).collect()
+}
+
+/// The address of each, with fresh tables.
+pub async fn addresses(folder: &std::path::Path) -> Vec<(&'static str, String)> {
     let file = format!("sqlite:{}?mode=rwc", folder.join("sql.db").display());
-    let mut subjects = vec![("sql, SQLite", subject(&file, SQLITE).await)];
-    for (name, variable) in [("sql, PostgreSQL", "PORTCULLIS_TEST_POSTGRES"), ("sql, MariaDB", "PORTCULLIS_TEST_MYSQL")]
-    {
+    fill(&file, SQLITE).await;
+    let mut addresses = vec![("SQLite", file)];
+    for (name, variable) in [("PostgreSQL", "PORTCULLIS_TEST_POSTGRES"), ("MariaDB", "PORTCULLIS_TEST_MYSQL")] {
         match std::env::var(variable) {
-            Ok(server) => subjects.push((name, own(&server).await)),
+            Ok(server) => addresses.push((name, own(&server).await)),
             Err(_) => println!("{name} is left out: {variable} is not set (tests/run starts one)"),
         }
     }
-    subjects
+    addresses
 }
 
 /// A database of its own on a server whose address ends without one, such as `postgres://postgres@127.0.0.1:5432`.
-async fn own(server: &str) -> Sql {
+async fn own(server: &str) -> String {
     install_default_drivers();
     let name = format!("t{}_{}", std::process::id(), COUNTED.fetch_add(1, Ordering::Relaxed));
     let (first, tables) = if server.starts_with("mysql") { ("mysql", MYSQL) } else { ("postgres", POSTGRES) };
     let mut admin = connect(&format!("{server}/{first}")).await;
     sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
     admin.close().await.unwrap();
-    subject(&format!("{server}/{name}"), tables).await
+    let url = format!("{server}/{name}");
+    fill(&url, tables).await;
+    url
 }
 
 async fn connect(url: &str) -> AnyConnection {
     AnyConnection::connect_with(&AnyConnectOptions::from_str(url).unwrap()).await.unwrap()
 }
 
-async fn subject(url: &str, tables: &'static str) -> Sql {
+async fn fill(url: &str, tables: &'static str) {
     install_default_drivers();
     let mut connection = connect(url).await;
     sqlx::raw_sql(tables).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    Sql::new(config(url)).unwrap()
 }
 
 /// The declaration of these tables.

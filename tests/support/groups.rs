@@ -17,9 +17,9 @@ type Key = (&'static str, u64);
 /// One group.
 #[derive(Default)]
 pub struct Group {
-    fields: Map<String, Value>,
+    pub fields: Map<String, Value>,
     pub members: Vec<Key>,
-    version: u64,
+    pub version: u64,
 }
 
 /// All of them, by id.
@@ -141,15 +141,32 @@ impl Groups {
     fn one(&self, status: StatusCode, id: u64, manners: &Manners) -> Response<Full<Bytes>> {
         let group = &self.by_id[&id];
         let mut response = json_answer(status, &rendered(id, group, manners));
-        response.headers_mut().insert(header::ETAG, HeaderValue::from_str(&tag_of(group)).unwrap());
+        response.headers_mut().insert(header::ETAG, HeaderValue::from_str(&tag_of(group)).expect("a tag"));
         response
     }
 
     fn edit(&mut self, id: u64, change: impl FnOnce(&mut Vec<Key>)) {
-        let group = self.by_id.get_mut(&id).unwrap();
+        let group = self.by_id.get_mut(&id).expect("a group that is there");
         let before = group.members.clone();
         change(&mut group.members);
         group.version += u64::from(group.members != before);
+    }
+
+    /// Puts a group in place, a new one without an id, and gives its id; `None` when its name is taken.
+    pub fn keep(&mut self, id: Option<u64>, fields: Map<String, Value>, members: Vec<Key>) -> Option<u64> {
+        let mut group = Group { fields, members, version: 0 };
+        let id = id.unwrap_or(self.last + 1);
+        let name = text(&group, "name").to_lowercase();
+        if self.by_id.iter().any(|(other, held)| *other != id && text(held, "name").to_lowercase() == name) {
+            return None;
+        }
+        if let Some(held) = self.by_id.get(&id) {
+            let changed = group.fields != held.fields || group.members != held.members;
+            group.version = held.version + u64::from(changed);
+        }
+        self.last = self.last.max(id);
+        self.by_id.insert(id, group);
+        Some(id)
     }
 
     /// Somebody is gone, and with them their part in groups.

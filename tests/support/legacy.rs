@@ -81,6 +81,22 @@ pub struct Manners {
     pub groups: bool,
     /// A group's record holds its members, and is changed with them.
     pub listed_members: bool,
+    /// Everybody goes on by a cursor in the answer.
+    pub cursors: bool,
+    /// Everybody goes on by a `Link` header.
+    pub links: bool,
+    /// E-mail and phone lie deep inside a person's record.
+    pub nested: bool,
+    /// Refusals are 200 with a code, a removal is answered 302, and only its own media type is accepted.
+    pub odd: bool,
+    /// The SCIM side has a `/ServiceProviderConfig`.
+    pub scim_tells: bool,
+    /// The SCIM side knows no PATCH.
+    pub scim_no_patch: bool,
+    /// The SCIM side compares versions.
+    pub scim_etag: bool,
+    /// The SCIM side gives at most so many in one answer; 0: a thousand.
+    pub scim_page: usize,
 }
 
 /// One request as it came.

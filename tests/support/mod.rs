@@ -17,6 +17,7 @@ mod line;
 mod people;
 pub mod process;
 pub mod sample;
+mod scim_side;
 
 use portcullis::http::gateway::Gateway;
 use portcullis::oauth::opaque;

@@ -2,7 +2,10 @@
 
 #![allow(dead_code, reason = "every test uses its own part")]
 
-use portcullis::directory::rest::{Attribute, CallDraft, Config, Draft, GroupsDraft, MembersDraft};
+use portcullis::directory::rest::{
+    Attribute, CallDraft, Config, Draft, GroupsDraft, MembersDraft, PagingDraft, RuleDraft,
+};
+use portcullis::directory::scim;
 use serde_json::json;
 
 use super::legacy::Legacy;
@@ -10,8 +13,11 @@ use super::legacy::Legacy;
 /// The example's own declaration.
 pub fn draft(url: &str) -> Draft {
     let text = |pairs: &[(&str, &str)]| pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect();
-    let field =
-        |field: &str, kind: Option<&str>| Attribute { field: field.into(), kind: kind.map(Into::into), default: None };
+    let field = |field: &str, kind: Option<&str>| Attribute {
+        field: field.into(),
+        kind: kind.map(Into::into),
+        ..Attribute::default()
+    };
     Draft {
         url: url.into(),
         version: Some("version".into()),
@@ -45,11 +51,52 @@ pub fn checked(draft: Draft) -> Config {
     Config::new(draft).expect("a valid declaration")
 }
 
+/// A way to set up the directory and the declaration of its SCIM side.
+type ScimVariant = (&'static str, fn(&Legacy, scim::Draft) -> scim::Draft);
+
+/// The declaration of `config/examples/scim.toml`.
+pub fn scim_draft(url: &str) -> scim::Draft {
+    let attributes =
+        ["userName", "externalId", "name", "displayName", "emails", "phoneNumbers", "active"].map(str::to_owned);
+    scim::Draft {
+        url: url.into(),
+        path: "/scim/v2".into(),
+        page_size: 1000,
+        groups: false,
+        attributes: attributes.to_vec(),
+        ..scim::Draft::default()
+    }
+}
+
+/// The ways in which the SCIM side can be.
+pub const SCIM_VARIANTS: [ScimVariant; 5] = [
+    ("scim as in the example", |_, draft| draft),
+    ("scim in pages smaller than asked for", |legacy, draft| {
+        legacy.manners(|manners| (manners.scim_page, manners.tight_lipped) = (3, true));
+        scim::Draft { attributes: Vec::new(), ..draft }
+    }),
+    ("scim with groups by PATCH", |legacy, draft| {
+        legacy.manners(|manners| (manners.groups, manners.scim_tells) = (true, true));
+        scim::Draft { groups: true, ..draft }
+    }),
+    ("scim with groups by PUT, as it announces", |legacy, draft| {
+        legacy.manners(|manners| {
+            (manners.groups, manners.scim_tells, manners.scim_no_patch) = (true, true, true);
+            manners.scim_etag = true;
+        });
+        scim::Draft { groups: true, ..draft }
+    }),
+    ("scim with groups by PUT, as it turns out", |legacy, draft| {
+        legacy.manners(|manners| (manners.groups, manners.scim_no_patch, manners.scim_page) = (true, true, 3));
+        scim::Draft { groups: true, ..draft }
+    }),
+];
+
 /// A way to set up the directory and its declaration.
 type Variant = (&'static str, fn(&Legacy, Draft) -> Draft);
 
 /// The ways in which a REST directory can be declared to do the same.
-pub const VARIANTS: [Variant; 12] = [
+pub const VARIANTS: [Variant; 18] = [
     ("rest as in the example", |_, draft| draft),
     ("rest in small pages", |_, draft| Draft { page_size: 4, ..draft }),
     ("rest by PUT alone", |_, draft| only(draft, "update")),
@@ -61,6 +108,36 @@ pub const VARIANTS: [Variant; 12] = [
     ("rest that answers changes with nothing", |legacy, draft| {
         legacy.manners(|manners| manners.tight_lipped = true);
         draft
+    }),
+    ("rest in numbered pages", |_, draft| listed(draft, "GET /users?page={page}&limit={limit}", None)),
+    ("rest by cursor", |legacy, draft| {
+        legacy.manners(|manners| manners.cursors = true);
+        listed(draft, "GET /users?cursor={cursor}&limit={limit}", None)
+    }),
+    ("rest by links", |legacy, draft| {
+        legacy.manners(|manners| manners.links = true);
+        let paging = PagingDraft { kind: Some("link".into()), ..PagingDraft::default() };
+        listed(Draft { paging, ..draft }, "GET /users?limit={limit}", None)
+    }),
+    ("rest that can be walked by key", |_, draft| {
+        let list = "GET /users?offset={offset}&limit={limit}";
+        listed(draft, list, Some("GET /users?after={key}&limit={limit}"))
+    }),
+    ("rest with fields deep inside", |legacy, mut draft| {
+        legacy.manners(|manners| manners.nested = true);
+        for (path, attribute) in &mut draft.attributes {
+            match path.split('[').next() {
+                Some("emails") => attribute.field = "/contact/mails/0/address".into(),
+                Some("phoneNumbers") => attribute.field = "/contact/numbers/work".into(),
+                _ => {}
+            }
+        }
+        draft
+    }),
+    ("rest that answers oddly", |legacy, draft| {
+        legacy.manners(|manners| manners.odd = true);
+        let headers = vec![("Accept".into(), "application/vnd.sample.v4+json".into())];
+        Draft { headers, answers: answers(), ..draft }
     }),
     ("rest with members by calls, one at a time", |legacy, draft| {
         legacy.manners(|manners| manners.groups = true);
@@ -86,6 +163,30 @@ pub const VARIANTS: [Variant; 12] = [
         draft
     }),
 ];
+
+fn listed(mut draft: Draft, list: &str, after: Option<&str>) -> Draft {
+    draft.operations.retain(|(name, _)| name != "list");
+    draft.operations.push(("list".into(), list.into()));
+    draft.operations.extend(after.map(|after| ("after".into(), after.into())));
+    Draft { page_size: 4, ..draft }
+}
+
+fn answers() -> Vec<RuleDraft> {
+    let rule = |code: &str, means: &str| RuleDraft {
+        status: vec![200],
+        at: Some("/fault/code".into()),
+        matches: Some(format!("^{code}$")),
+        means: means.into(),
+        ..RuleDraft::default()
+    };
+    let removed = RuleDraft { on: vec!["delete".into()], status: vec![302], ..rule("", "success") };
+    vec![
+        RuleDraft { attribute: Some("userName".into()), ..rule("E409", "duplicate") },
+        rule("E404", "gone"),
+        rule("E4..", "invalid"),
+        RuleDraft { at: None, matches: None, ..removed },
+    ]
+}
 
 /// The declaration with members by a list.
 pub fn by_list(legacy: &Legacy, draft: Draft, method: &str, guard: &str) -> Draft {

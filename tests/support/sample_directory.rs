@@ -5,6 +5,7 @@ mod groups;
 mod legacy;
 mod line;
 mod people;
+mod scim_side;
 
 use legacy::{Legacy, Manners};
 

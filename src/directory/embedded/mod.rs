@@ -5,7 +5,6 @@
 //! knows nothing of tenants, dialects or links.
 
 mod groups;
-mod merge;
 mod sql;
 
 use std::future::Future;
@@ -18,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Executor as _, Sqlite, SqliteConnection, SqlitePool};
 use tracing::log::LevelFilter;
 
+use super::merge;
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
@@ -337,6 +337,21 @@ pub fn holds(path: &AttrPath) -> bool {
 /// Whether somebody can have this key.
 pub fn is_key(key: &str) -> bool {
     number(key).is_some()
+}
+
+/// Whether a group can have this key.
+pub fn is_group_key(key: &str) -> bool {
+    groups::group_number(key).is_some()
+}
+
+/// Whether groups can be found by this path.
+pub fn finds_groups_by(path: &AttrPath) -> bool {
+    groups::finds_by(path)
+}
+
+/// Whether this path of a group is kept.
+pub fn holds_of_groups(path: &AttrPath) -> bool {
+    groups::holds(path)
 }
 
 /// What is searched natively.

@@ -9,10 +9,8 @@ use serde_json::{Map, Value};
 
 use super::config::Config;
 use super::verdict::Meaning;
+use crate::directory::words::{bounded, repeats};
 use crate::ports::{DirectoryError, Entry};
-
-/// The longest explanation of the directory that is passed on, in bytes.
-const LONGEST_WORDS: usize = 300;
 
 /// Which call an answer belongs to, as far as its meaning depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,19 +145,7 @@ fn conflict(config: &Config, attribute: Option<String>, body: &[u8]) -> Director
 fn words(config: &Config, body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let text = body.pointer(&config.error)?.as_str()?;
-    let mut words: String = text.split(|c: char| c.is_control() || c.is_whitespace()).collect::<Vec<_>>().join(" ");
-    words.truncate(words.floor_char_boundary(LONGEST_WORDS));
-    Some(words).filter(|words| !words.is_empty())
-}
-
-/// Whether a text repeats a value that was sent, or a longer word of one.
-fn repeats(words: &str, sent: &[&str]) -> bool {
-    let words = words.to_lowercase();
-    sent.iter().any(|value| {
-        let value = value.to_lowercase();
-        (value.chars().count() > 1 && words.contains(&value))
-            || value.split(|c: char| !c.is_alphanumeric()).any(|part| part.chars().count() > 2 && words.contains(part))
-    })
+    bounded(text)
 }
 
 /// A body that should be one JSON object.

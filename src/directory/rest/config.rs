@@ -44,6 +44,10 @@
 //! 'emails[type eq "work"].value' = { field = "email", default = "none@example.com" }  # default: sent by create and replace when there is no value
 //!
 //! mobile   = "/contact/phones/0/number"                  # a field that begins with / is a place inside the record
+//!                                        # also write, read, apply: expressions and when; see `crate::mapping`'s `line`
+//!
+//! [tenants.example.directory.fields]     # optional: fields made of attributes and never read; { write, kind, default, apply }
+//! full_name = 'Join(" ", [name.givenName], [name.familyName])'
 //!
 //! [tenants.example.directory.constants]  # optional: fields that create and replace always send
 //! source = "scim"
@@ -54,19 +58,25 @@
 
 pub mod groups;
 pub mod listing;
+pub mod members;
+mod operations;
+mod table;
 
+use std::ops::Range;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use serde_json::{Map, Value};
+use http::HeaderMap;
+use serde_json::Value;
 
 use self::groups::{Groups, GroupsDraft};
 use self::listing::{Listing, PagingDraft};
+use self::operations::{headers, operations};
+use self::table::{doubts, find, mistake, table};
 use super::shape::Shape;
-use super::template::{Operation, Slot};
+use super::template::Operation;
 use super::verdict::{RuleDraft, Rules};
 use crate::directory::client::Base;
-use crate::mapping::{Column, Kind, Table};
+use crate::mapping::{Slip, Table};
 use crate::scim::ResourceType;
 use crate::scim::path::AttrPath;
 use crate::types::Secret;
@@ -104,6 +114,8 @@ pub struct Draft {
     pub find: Vec<(String, String)>,
     /// `[attributes]`: SCIM path and where it goes, in the order written.
     pub attributes: Vec<(String, Attribute)>,
+    /// `[fields]`: field and what it is made of, in the order written.
+    pub fields: Vec<(String, Attribute)>,
     /// `[constants]`: field and value, in the order written.
     pub constants: Vec<(String, Value)>,
     /// `paging`, `first_page` and `next`.
@@ -134,6 +146,7 @@ impl Default for Draft {
             operations: Vec::new(),
             find: Vec::new(),
             attributes: Vec::new(),
+            fields: Vec::new(),
             constants: Vec::new(),
             paging: PagingDraft::default(),
             headers: Vec::new(),
@@ -143,21 +156,17 @@ impl Default for Draft {
     }
 }
 
-/// One line of `[attributes]` as written.
-#[derive(Clone, Debug, Default)]
-pub struct Attribute {
-    /// `field`.
-    pub field: String,
-    /// `kind`; none means text.
-    pub kind: Option<String>,
-    /// `default`.
-    pub default: Option<Value>,
-}
+/// One line of `[attributes]` or `[fields]` as written.
+pub use crate::mapping::Line as Attribute;
 
 /// Something wrong with a [`Draft`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {problem}", at.join("."))]
 pub struct Mistake {
+    /// Which part of the text there, in bytes, if not all of it: a place in an expression.
+    pub within: Option<Range<usize>>,
+    /// What to do about it, where `problem` does not say.
+    pub help: Option<String>,
     /// The key below `[tenants.NAME.directory]`, a segment each, such as `["operations", "read"]`. For a key that is missing,
     /// the last segment names it.
     pub at: Vec<String>,
@@ -220,6 +229,8 @@ pub struct Config {
     pub(super) headers: HeaderMap,
     pub(super) rules: Rules,
     pub(super) groups: Option<Box<Groups>>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<Mistake>,
 }
 
 impl Config {
@@ -279,6 +290,8 @@ impl Config {
         let operations = operations(&draft.operations, kind, removal, &listing, &mut checks);
         let find = find(&draft.find, kind, &mut checks);
         let fields = draft.attributes.iter().map(|(_, attribute)| attribute.field.as_str());
+        let fields =
+            fields.filter(|field| !field.is_empty()).chain(draft.fields.iter().map(|(field, _)| field.as_str()));
         let shape = Shape::of(fields.chain(draft.constants.iter().map(|(field, _)| field.as_str())));
         let shape = shape.map_err(|(field, problem)| {
             let of = |attribute: &&(String, Attribute)| attribute.1.field == field;
@@ -286,11 +299,22 @@ impl Config {
             let at = path.map_or(["constants", field.as_str()], |path| ["attributes", path]);
             checks.add(&at, format!("\"{field}\" {problem}"));
         });
-        let table = table(draft.attributes, draft.constants, &draft.key, kind, &mut checks);
-        for (path, _) in table.iter().flat_map(|table| find.iter().filter(|(path, _)| !table.maps(path))) {
-            checks
-                .add(&["find", &path.to_string()], "is not among the attributes, so its answers could not be checked");
+        let table = table(draft.attributes, draft.fields, draft.constants, &draft.key, kind, &mut checks);
+        if let Some(table) = &table {
+            for (path, _) in &find {
+                if !table.maps(path) && !checks.misreads(path) {
+                    let problem = "is not among the attributes, so its answers could not be checked";
+                    checks.add(&["find", &path.to_string()], problem);
+                }
+            }
         }
+        for (path, _) in
+            table.iter().flat_map(|table| find.iter().filter(|(path, _)| table.maps(path) && !table.can_seek(path)))
+        {
+            let problem = "is written by an expression that looks at more than it, so nobody can be sought by it";
+            checks.add(&["find", &path.to_string()], problem);
+        }
+        let warnings = table.iter().flat_map(doubts).collect();
         match (base, operations, table, shape, rules) {
             (Some(base), Some(operations), Some(table), Ok(shape), Ok(rules)) if checks.0.is_empty() => Ok(Self {
                 kind,
@@ -316,6 +340,7 @@ impl Config {
                 headers,
                 rules,
                 groups: None,
+                warnings,
             }),
             _ => Err(checks.0),
         }
@@ -356,7 +381,19 @@ struct Checks(Vec<Mistake>);
 
 impl Checks {
     fn add(&mut self, at: &[&str], problem: impl Into<String>) {
-        self.0.push(Mistake { at: at.iter().map(ToString::to_string).collect(), problem: problem.into() });
+        let at = at.iter().map(ToString::to_string).collect();
+        self.0.push(Mistake { at, problem: problem.into(), within: None, help: None });
+    }
+
+    /// Whether the line of this attribute is known to be wrong.
+    fn misreads(&self, path: &AttrPath) -> bool {
+        let is_its = |mistake: &Mistake| matches!(mistake.at.as_slice(), [table, key, ..] if table == "attributes" && path.is(key));
+        self.0.iter().any(is_its)
+    }
+
+    /// What is wrong with a line of the mapping.
+    fn slips(&mut self, at: &[&str], slips: Vec<Slip>) {
+        self.0.extend(slips.into_iter().map(|slip| mistake(at, slip)));
     }
 
     fn keep<T>(&mut self, at: &[&str], outcome: Result<T, String>) -> Option<T> {
@@ -366,204 +403,6 @@ impl Checks {
     fn within(&mut self, at: &[&str], value: u128, least: u128, most: u128, range: &str) {
         if !(least..=most).contains(&value) {
             self.add(at, format!("must be {range}"));
-        }
-    }
-}
-
-struct Operations {
-    read: Operation,
-    create: Operation,
-    change: Change,
-    delete: Operation,
-    list: Listing,
-    after: Option<Operation>,
-}
-
-/// The names of `[operations]`, the slots each must and may hold, and an example for who left it out.
-const OPERATIONS: [(&str, &[Slot], &str); 7] = [
-    ("read", &[Slot::Id], "GET /users/{id}"),
-    ("create", &[], "POST /users"),
-    ("update", &[Slot::Id], "PATCH /users/{id}"),
-    ("replace", &[Slot::Id], "PUT /users/{id}"),
-    ("delete", &[Slot::Id], "DELETE /users/{id}"),
-    ("list", &[], "GET /users?offset={offset}&limit={limit}"),
-    ("after", &[Slot::Key, Slot::Limit], "GET /users?after={key}&limit={limit}"),
-];
-
-fn operations(
-    written: &[(String, String)],
-    kind: ResourceType,
-    removal: Removal,
-    listing: &listing::Declared,
-    checks: &mut Checks,
-) -> Option<Operations> {
-    for (name, _) in written {
-        if !OPERATIONS.iter().any(|(known, ..)| known == name) {
-            checks.add(&["operations", name], "there are read, create, update, replace, delete, list and after");
-        }
-    }
-    let mut paging = None;
-    let mut parsed = OPERATIONS.map(|(name, slots, _)| {
-        let text = &written.iter().find(|(written, _)| written == name)?.1;
-        if name != "list" {
-            return checks.keep(&["operations", name], Operation::parse(text, slots));
-        }
-        let list = listing.read(text, &[], &[]).map_err(|(key, problem)| match key {
-            Some(key) => checks.add(&[key], problem),
-            None => checks.add(&["operations", name], problem),
-        });
-        let list = list.ok()?;
-        paging = Some(list.paging);
-        Some(list.operation)
-    });
-    for ((name, _, example), parsed) in OPERATIONS.iter().zip(&parsed) {
-        let written = written.iter().any(|(written, _)| written == name);
-        if parsed.is_none() && !written && !matches!(*name, "update" | "replace" | "after") {
-            let example = of_kind(example, kind);
-            checks.add(&["operations", name], format!("is missing: write one such as {name} = \"{example}\""));
-        }
-    }
-    for ((name, ..), operation) in OPERATIONS.iter().zip(&parsed) {
-        let reads = matches!(*name, "read" | "list" | "after");
-        if operation.as_ref().is_some_and(|operation| (operation.method == Method::GET) != reads) {
-            let should =
-                if reads { "must be a GET: it may be repeated" } else { "must not be a GET: it changes something" };
-            checks.add(&["operations", name], should);
-        }
-    }
-    let [read, create, update, replace, delete, list, after] = parsed.each_mut().map(Option::take);
-    let change = match (update, replace) {
-        (Some(update), Some(replace)) => Change::Both { update, replace },
-        (Some(update), None) => {
-            if removal == Removal::Replace {
-                checks.add(&["operations", "replace"], "is missing: removal = \"replace\" needs it");
-            }
-            Change::Update(update)
-        }
-        (None, Some(replace)) => Change::Replace(replace),
-        (None, None) => {
-            if !written.iter().any(|(name, _)| matches!(name.as_str(), "update" | "replace")) {
-                let advice = "write update = \"PATCH /users/{id}\" or replace = \"PUT /users/{id}\"";
-                checks.add(&["operations", "update"], of_kind(advice, kind));
-            }
-            return None;
-        }
-    };
-    let list = Listing {
-        operation: list?,
-        paging: paging?,
-        items: listing.items.clone(),
-        total: listing.total.clone(),
-        page_size: listing.page_size,
-    };
-    Some(Operations { read: read?, create: create?, change, delete: delete?, list, after })
-}
-
-/// An example as it would be for this type.
-fn of_kind(example: &str, kind: ResourceType) -> String {
-    match kind {
-        ResourceType::User => example.to_owned(),
-        ResourceType::Group => example.replace("/users", "/groups"),
-    }
-}
-
-/// Headers of every call. Values may be keys: no debug output shows them.
-fn headers(written: &[(String, String)], checks: &mut Checks) -> HeaderMap {
-    const OURS: [HeaderName; 6] = [
-        header::HOST,
-        header::AUTHORIZATION,
-        header::CONTENT_LENGTH,
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::IF_MATCH,
-    ];
-    let mut headers = HeaderMap::new();
-    for (name, value) in written {
-        let parsed = HeaderName::try_from(name).ok().filter(|parsed| !OURS.contains(parsed));
-        match (parsed, HeaderValue::try_from(value)) {
-            (Some(name), Ok(mut value)) => {
-                value.set_sensitive(true);
-                headers.insert(name, value);
-            }
-            (None, _) => checks.add(&["headers", name], "is no header that can be chosen here"),
-            (_, Err(_)) => checks.add(&["headers", name], "holds a letter that a header cannot carry"),
-        }
-    }
-    headers
-}
-
-fn find(written: &[(String, String)], kind: ResourceType, checks: &mut Checks) -> Vec<(AttrPath, Operation)> {
-    let mut found = Vec::new();
-    for (path, text) in written {
-        let operation = checks.keep(&["find", path], Operation::parse(text, &[Slot::Value]));
-        if operation.as_ref().is_some_and(|operation| operation.method != Method::GET) {
-            checks.add(&["find", path], "must be a GET: it may be repeated");
-        }
-        if let Some(path) = checks.keep(&["find", path], AttrPath::parse(path).map_err(|error| error.detail))
-            && let Some(operation) = operation
-        {
-            found.push((path, operation));
-        }
-    }
-    if kind == ResourceType::User && !written.iter().any(|(path, _)| path.eq_ignore_ascii_case("userName")) {
-        checks.add(&["find", "userName"], "is missing: write one such as userName = \"GET /users?username={value}\"");
-    }
-    found
-}
-
-fn table(
-    attributes: Vec<(String, Attribute)>,
-    constants: Vec<(String, Value)>,
-    key: &str,
-    entry: ResourceType,
-    checks: &mut Checks,
-) -> Option<Table> {
-    let mut columns = Vec::new();
-    for (text, attribute) in attributes {
-        let at = ["attributes", text.as_str()];
-        let kind = match attribute.kind.as_deref() {
-            None | Some("text") => Kind::Text,
-            Some("boolean") => Kind::Boolean,
-            Some("number") => Kind::Number,
-            Some(other) => {
-                checks.add(&at, format!("kind \"{other}\" is none of \"text\", \"boolean\", \"number\""));
-                continue;
-            }
-        };
-        if attribute.field == key {
-            let whose = noun(entry);
-            checks.add(
-                &at,
-                format!("\"{key}\" is the key of a {whose}: the directory gives it, no attribute maps to it"),
-            );
-        }
-        let path = checks.keep(&at, AttrPath::parse(&text).map_err(|error| error.detail));
-        let column = path.map(|path| Column::new(path, attribute.field, kind, attribute.default));
-        if let Some(column) = column.and_then(|column| checks.keep(&at, column)) {
-            if entry == ResourceType::Group && column.path().attribute.eq_ignore_ascii_case("members") {
-                checks.add(&at, "is no attribute here: say in [groups.members] how members are kept");
-            }
-            if column.path().is("active") && kind != Kind::Boolean {
-                checks.add(&at, "active is a boolean: write { field = \"…\", kind = \"boolean\" }");
-            }
-            columns.push(column);
-        }
-    }
-    let (needed, why) = match entry {
-        ResourceType::User => (&["userName", "active"][..], "nobody can be found or disabled without it"),
-        ResourceType::Group => (&["displayName"][..], "a group has no other name"),
-    };
-    for needed in needed {
-        if !columns.iter().any(|column| column.path().is(needed)) {
-            checks.add(&["attributes", needed], format!("must be mapped: {why}"));
-        }
-    }
-    let constants: Map<String, Value> = constants.into_iter().collect();
-    match Table::new(columns, constants) {
-        Ok(table) => Some(table),
-        Err(clash) => {
-            checks.add(&["attributes"], clash);
-            None
         }
     }
 }

@@ -9,12 +9,11 @@ use serde_json::Value;
 
 use super::answer;
 use super::answer::Step;
-use super::config::groups::{Changer, Groups, Guard, Membership as Form, Named};
-use super::records::{Edit, Records, after_the_fact, part};
-use super::shape::Place;
+use super::config::groups::{Groups, Membership as Form};
+use super::config::members::Named;
+use super::records::{Records, after_the_fact, part};
 use super::template::Slot;
 use crate::directory::client::Deadline;
-use crate::directory::unasked;
 use crate::ports::{DirectoryError, Entry, Found, GroupChange, Members, Membership, Page};
 use crate::scim::resource::Resource;
 use crate::scim::{Member, ResourceType};
@@ -265,177 +264,8 @@ impl Teams<'_> {
         Ok(self.ours(entry))
     }
 
-    /// A change that needs several calls: first what can be refused, and nothing before it is known that those who shall be
-    /// members are there.
-    async fn change(
-        &self,
-        key: &str,
-        change: &GroupChange,
-        add: &[Named],
-        remove: &[Named],
-        deadline: Deadline,
-    ) -> Result<Entry, DirectoryError> {
-        let renames = change.before != change.after;
-        let at_once = match &self.groups.membership {
-            Form::SubResource { add: changer, .. } => add.len() <= changer.batch,
-            Form::List { .. } | Form::Attribute { .. } => false,
-        };
-        if renames || !at_once {
-            self.see_that_there(add, deadline).await?;
-        }
-        if renames {
-            self.records.update(key, &change.before, &change.after, deadline).await?;
-        }
-        let under_way = |error| if renames { after_the_fact(error) } else { error };
-        self.join(key, add, deadline).await.map_err(under_way)?;
-        let under_way = |error| if renames || !add.is_empty() { after_the_fact(error) } else { error };
-        self.leave(key, remove, deadline).await.map_err(under_way)?;
-        let entry = self.records.read_by(key, deadline).await.map_err(under_way)?;
-        entry.ok_or(DirectoryError::NotFound)
-    }
-
-    async fn join(&self, key: &str, add: &[Named], deadline: Deadline) -> Result<(), DirectoryError> {
-        match &self.groups.membership {
-            Form::SubResource { add: changer, .. } => {
-                for some in add.chunks(changer.batch) {
-                    match self.ask(Step::Add, changer, key, some, deadline).await {
-                        // Being a member already is no error.
-                        Ok(()) => {}
-                        Err(DirectoryError::Conflict { .. }) if some.len() == 1 => {}
-                        Err(DirectoryError::NotFound) => {
-                            let there = self.records.read_record(key, deadline).await?.is_some();
-                            return Err(if there { unknown() } else { DirectoryError::NotFound });
-                        }
-                        Err(error) => return Err(of_members(error, true)),
-                    }
-                }
-                Ok(())
-            }
-            Form::Attribute { place, single, guard, .. } => {
-                if add.is_empty() {
-                    return Ok(());
-                }
-                let value = self.value_of(key, deadline).await?.ok_or(DirectoryError::NotFound)?;
-                for one in add {
-                    let entered = self.rewrite(one, place, *guard, deadline, |held| {
-                        let mut names = named_in(held);
-                        if names.contains(&value) {
-                            return Ok(Edit::Stays);
-                        }
-                        let own = self.groups.members.value(&value);
-                        if *single {
-                            return Ok(Edit::Becomes(own));
-                        }
-                        let list = held.and_then(Value::as_array).cloned();
-                        let mut list = list.unwrap_or_else(|| names.drain(..).map(Value::String).collect());
-                        list.push(own);
-                        Ok(Edit::Becomes(Value::Array(list)))
-                    });
-                    match entered.await {
-                        Err(DirectoryError::NotFound) => return Err(unknown()),
-                        outcome => outcome?,
-                    }
-                }
-                Ok(())
-            }
-            Form::List { .. } => unasked("a call that adds members"),
-        }
-    }
-
-    async fn leave(&self, key: &str, remove: &[Named], deadline: Deadline) -> Result<(), DirectoryError> {
-        match &self.groups.membership {
-            Form::SubResource { remove: changer, .. } => {
-                for some in remove.chunks(changer.batch) {
-                    match self.ask(Step::Remove, changer, key, some, deadline).await {
-                        // Not being a member is no error; that the group is there is seen when it is read afterwards.
-                        Ok(()) => {}
-                        Err(DirectoryError::NotFound | DirectoryError::Conflict { .. }) if some.len() == 1 => {}
-                        Err(error) => return Err(of_members(error, true)),
-                    }
-                }
-                Ok(())
-            }
-            Form::Attribute { place, guard, .. } => {
-                if remove.is_empty() {
-                    return Ok(());
-                }
-                let value = self.value_of(key, deadline).await?.ok_or(DirectoryError::NotFound)?;
-                for one in remove {
-                    let left = self.rewrite(one, place, *guard, deadline, |held| {
-                        Ok(match held {
-                            Some(Value::Array(list)) => {
-                                let is_it = |entry: &Value| answer::text(entry).as_ref() == Some(&value);
-                                if !list.iter().any(is_it) {
-                                    return Ok(Edit::Stays);
-                                }
-                                Edit::Becomes(list.iter().filter(|entry| !is_it(entry)).cloned().collect())
-                            }
-                            held if named_in(held).contains(&value) => Edit::Becomes(Value::Null),
-                            _ => Edit::Stays,
-                        })
-                    });
-                    match left.await {
-                        // Who is gone is in no group.
-                        Ok(()) | Err(DirectoryError::NotFound) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-                Ok(())
-            }
-            Form::List { .. } => unasked("a call that removes members"),
-        }
-    }
-
-    /// One call about some members.
-    async fn ask(
-        &self,
-        step: Step,
-        changer: &Changer,
-        key: &str,
-        some: &[Named],
-        deadline: Deadline,
-    ) -> Result<(), DirectoryError> {
-        let [first, ..] = some else { return Ok(()) };
-        let body = self.groups.members.body(changer, some);
-        let call = self.records.config.fill(step, &changer.operation, &self.slots(key, first), body);
-        // Whom no call can name is not there.
-        self.records.call(call, deadline).await?.map(|_| ()).ok_or(DirectoryError::NotFound)
-    }
-
-    /// Edits the field of a person's record that names their groups.
-    async fn rewrite(
-        &self,
-        person: &Named,
-        place: &Place,
-        guard: Guard,
-        deadline: Deadline,
-        edit: impl Fn(Option<&Value>) -> Result<Edit, DirectoryError>,
-    ) -> Result<(), DirectoryError> {
-        let nothing = Resource::default();
-        self.people.rewrite(&person.key, (&nothing, &nothing), place, guard, deadline, edit).await.map(|_| ())
-    }
-
-    /// A list of members with some added and some removed; entries that stay are left as they are.
-    fn edited(&self, held: Option<&Value>, add: &[Named], remove: &[Named]) -> Result<Edit, DirectoryError> {
-        let members = self.listed(held)?;
-        let list = held.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let mut edited: Vec<Value> = Vec::with_capacity(list.len() + add.len());
-        edited
-            .extend(members.iter().zip(list).filter(|(one, _)| !remove.contains(one)).map(|(_, entry)| entry.clone()));
-        let removed = list.len() - edited.len();
-        for (place, one) in add.iter().enumerate() {
-            if (!members.contains(one) || remove.contains(one)) && !add[..place].contains(one) {
-                edited.push(self.groups.members.write(one));
-            }
-        }
-        if removed == 0 && edited.len() == list.len() {
-            return Ok(Edit::Stays);
-        }
-        Ok(Edit::Becomes(Value::Array(edited)))
-    }
-
     /// The members in a list of a group's record.
-    fn listed(&self, held: Option<&Value>) -> Result<Vec<Named>, DirectoryError> {
+    pub(super) fn listed(&self, held: Option<&Value>) -> Result<Vec<Named>, DirectoryError> {
         let list = match held {
             Some(Value::Array(list)) => list.as_slice(),
             None | Some(Value::Null) => &[],
@@ -446,7 +276,7 @@ impl Teams<'_> {
     }
 
     /// Refuses when one of these is not there.
-    async fn see_that_there(&self, add: &[Named], deadline: Deadline) -> Result<(), DirectoryError> {
+    pub(super) async fn see_that_there(&self, add: &[Named], deadline: Deadline) -> Result<(), DirectoryError> {
         let there = add.iter().map(async |one| {
             let records = if one.kind == ResourceType::User { self.people } else { self.records };
             match records.read_record(&one.key, deadline).await? {
@@ -458,7 +288,7 @@ impl Teams<'_> {
     }
 
     /// What people's records name a group by; `None` when there is no such group.
-    async fn value_of(&self, key: &str, deadline: Deadline) -> Result<Option<String>, DirectoryError> {
+    pub(super) async fn value_of(&self, key: &str, deadline: Deadline) -> Result<Option<String>, DirectoryError> {
         let Some(record) = self.records.read_record(key, deadline).await? else { return Ok(None) };
         let Form::Attribute { by: Some(by), .. } = &self.groups.membership else { return Ok(Some(key.to_owned())) };
         let value = record.get(by).and_then(answer::text).filter(|text| !text.is_empty());
@@ -486,7 +316,7 @@ impl Teams<'_> {
         one.kind == ResourceType::User || self.groups.members.kind.is_some()
     }
 
-    fn slots<'s>(&'s self, key: &'s str, member: &'s Named) -> [(Slot, &'s str); 3] {
+    pub(super) fn slots<'s>(&'s self, key: &'s str, member: &'s Named) -> [(Slot, &'s str); 3] {
         let word = self.groups.members.word(member.kind);
         [(Slot::Id, key), (Slot::Member, &member.key), (Slot::Kind, word)]
     }
@@ -506,7 +336,7 @@ impl Teams<'_> {
 }
 
 /// The groups that a field of a person's record names.
-fn named_in(held: Option<&Value>) -> Vec<String> {
+pub(super) fn named_in(held: Option<&Value>) -> Vec<String> {
     match held {
         Some(Value::Array(list)) => list.iter().filter_map(answer::text).collect(),
         Some(value) => answer::text(value).filter(|text| !text.is_empty()).into_iter().collect(),
@@ -515,13 +345,13 @@ fn named_in(held: Option<&Value>) -> Vec<String> {
 }
 
 /// Whoever is to be a member must be there.
-fn unknown() -> DirectoryError {
+pub(super) fn unknown() -> DirectoryError {
     let detail = "names somebody who does not exist; create the member first".to_owned();
     DirectoryError::Invalid { attribute: Some("members".into()), detail }
 }
 
 /// A refusal of a value that names no attribute is about the members, if there were any.
-fn of_members(error: DirectoryError, any: bool) -> DirectoryError {
+pub(super) fn of_members(error: DirectoryError, any: bool) -> DirectoryError {
     match error {
         DirectoryError::Invalid { attribute: None, detail } if any => {
             DirectoryError::Invalid { attribute: Some("members".into()), detail }

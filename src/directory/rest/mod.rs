@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod config;
 mod groups;
+mod membership;
 pub mod paging;
 pub mod plan;
 mod records;
@@ -27,7 +28,7 @@ use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup,
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 use crate::scim::{Member, ResourceType};
-use crate::types::Clock;
+use crate::types::{Clock, Random};
 
 /// How many changes to different entries can go side by side at least, where they must take turns.
 const LANES: usize = 64;
@@ -36,6 +37,8 @@ const LANES: usize = 64;
 pub struct Rest {
     config: Config,
     client: Client,
+    clock: Clock,
+    random: Random,
     /// Changes to one entry go one after the other where some of them put the whole entry in place.
     lanes: Vec<Mutex<()>>,
 }
@@ -46,11 +49,16 @@ impl Rest {
     /// # Errors
     /// `Failed` when TLS cannot be set up on this machine.
     pub fn new(config: Config, clock: Clock) -> Result<Self, DirectoryError> {
-        let client =
-            Client::new(config.base.clone(), config.token.as_ref(), config.timeout, config.max_in_flight, clock)
-                .map_err(|reason| DirectoryError::Failed { reason, maybe_done: false })?;
+        let client = Client::new(
+            config.base.clone(),
+            config.token.as_ref(),
+            config.timeout,
+            config.max_in_flight,
+            clock.clone(),
+        )
+        .map_err(|reason| DirectoryError::Failed { reason, maybe_done: false })?;
         let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
-        Ok(Self { config, client, lanes })
+        Ok(Self { config, client, clock, random: Random::system(), lanes })
     }
 
     fn people(&self) -> Records<'_> {
@@ -58,7 +66,7 @@ impl Rest {
     }
 
     fn records<'r>(&'r self, config: &'r Config) -> Records<'r> {
-        Records { config, client: &self.client, lanes: &self.lanes }
+        Records { config, client: &self.client, lanes: &self.lanes, clock: &self.clock, random: &self.random }
     }
 
     /// The groups, where they are declared.
@@ -185,5 +193,5 @@ impl Directory for Rest {
 
 /// A value that does not fit its field.
 pub(super) fn invalid(error: &Unwritable) -> DirectoryError {
-    DirectoryError::Invalid { attribute: Some(error.path.to_string()), detail: format!("must be a {}", error.needs) }
+    DirectoryError::Invalid { attribute: Some(error.attribute.clone()), detail: error.problem.clone() }
 }

@@ -13,7 +13,8 @@ use super::config::{Change, Config, Removal};
 use super::paging::{Next, Walk};
 use super::shape::Place;
 use super::template::{Operation, Slot};
-use crate::mapping::{Changes, Kind, Unreadable, Unwritable};
+use crate::mapping::expression::Moment;
+use crate::mapping::{Changes, Kind, Table, Unreadable, Unwritable};
 use crate::ports::Page;
 use crate::scim::ResourceType;
 use crate::scim::path::AttrPath;
@@ -144,7 +145,12 @@ impl Config {
     /// Finding people by an exact value of `path`; also `None` when [`Config::finds_by`] denies the path.
     pub fn plan_find(&self, path: &AttrPath, value: &str) -> Option<Call> {
         let (_, operation) = self.find.iter().find(|(known, _)| known == path)?;
-        self.fill(Step::Find, operation, &[(Slot::Value, value)], None)
+        // A field that an expression writes is sought by what the expression makes of the value.
+        let sought = match self.table.sought(path, value).ok()?? {
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        self.fill(Step::Find, operation, &[(Slot::Value, &sought)], None)
     }
 
     /// The first answer of everybody, of [`Config::new`]'s `page_size` at most.
@@ -179,24 +185,30 @@ impl Config {
     ///
     /// # Errors
     /// The first attribute whose value does not fit its field.
-    pub fn plan_create(&self, person: &Resource) -> Result<Option<Call>, Unwritable> {
-        Ok(self.fill(Step::Create, &self.create, &[], Some(self.record(person)?)))
+    pub fn plan_create(&self, person: &Resource, moment: &Moment) -> Result<Option<Call>, Unwritable> {
+        Ok(self.fill(Step::Create, &self.create, &[], Some(self.record(person, moment)?)))
     }
 
     /// The record of a new entry, as it is sent.
     ///
     /// # Errors
     /// The first attribute whose value does not fit its field.
-    pub fn record(&self, entry: &Resource) -> Result<Map<String, Value>, Unwritable> {
-        Ok(self.shape.part(self.table.record(entry)?))
+    pub fn record(&self, entry: &Resource, moment: &Moment) -> Result<Map<String, Value>, Unwritable> {
+        Ok(self.shape.part(self.table.record(entry, moment)?))
     }
 
     /// Changing a person.
     ///
     /// # Errors
     /// The first attribute whose new value does not fit its field.
-    pub fn plan_update(&self, key: &str, before: &Resource, after: &Resource) -> Result<Update<'_>, Unwritable> {
-        let changes = self.table.changes(before, after)?;
+    pub fn plan_update(
+        &self,
+        key: &str,
+        before: &Resource,
+        after: &Resource,
+        moment: &Moment,
+    ) -> Result<Update<'_>, Unwritable> {
+        let changes = self.table.changes(before, after, moment)?;
         if changes.is_empty() {
             return Ok(Update::Nothing);
         }
@@ -216,8 +228,13 @@ impl Config {
     ///
     /// # Errors
     /// The first attribute whose new value does not fit its field.
-    pub fn plan_over(&self, before: &Resource, after: &Resource) -> Result<Replacement<'_>, Unwritable> {
-        Ok(self.replacement(self.table.changes(before, after)?))
+    pub fn plan_over(
+        &self,
+        before: &Resource,
+        after: &Resource,
+        moment: &Moment,
+    ) -> Result<Replacement<'_>, Unwritable> {
+        Ok(self.replacement(self.table.changes(before, after, moment)?))
     }
 
     fn replacement(&self, changes: Changes) -> Replacement<'_> {
@@ -256,8 +273,24 @@ impl Config {
     ///
     /// # Errors
     /// The first attribute whose value does not fit its field.
-    pub fn fields(&self, person: &Resource) -> Result<Map<String, Value>, Unwritable> {
-        Ok(self.shape.part(self.table.changes(&Resource::default(), person)?.set))
+    pub fn fields(&self, person: &Resource, moment: &Moment) -> Result<Map<String, Value>, Unwritable> {
+        Ok(self.shape.part(self.table.filled(person, moment)?))
+    }
+
+    /// Whether two values of an attribute are one to the directory, because their mapping makes the same of both.
+    pub fn writes_alike(&self, path: &AttrPath, one: &str, other: &str) -> bool {
+        let written = |value| self.table.sought(path, value).ok().flatten();
+        written(one).is_some_and(|one| written(other) == Some(one))
+    }
+
+    /// A body as it may be shown.
+    pub fn shown(&self, body: Map<String, Value>) -> Map<String, Value> {
+        self.table.shown(body)
+    }
+
+    /// The declared attributes and fields.
+    pub fn table(&self) -> &Table {
+        &self.table
     }
 
     /// What a record describes: a person, or a group.

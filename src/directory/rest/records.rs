@@ -19,12 +19,14 @@ use super::plan::{Call, Replacement, Update};
 use super::shape::Place;
 use super::template::Slot;
 use crate::directory::client::{Answer, Client, Deadline};
+use crate::mapping::expression::Moment;
 use crate::ports::{DirectoryError, Entry, Found, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
+use crate::types::{Clock, Random};
 
 /// The most times that a change is tried again because somebody else changed the record meanwhile.
-const MOST_TRIES: u32 = 16;
+const MOST_TRIES: u64 = 100;
 
 /// The records of one type.
 #[derive(Clone, Copy)]
@@ -35,6 +37,10 @@ pub struct Records<'r> {
     pub client: &'r Client,
     /// Changes to one entry go one after the other where some of them put the whole entry in place: see [`Records::put`].
     pub lanes: &'r [Mutex<()>],
+    /// For expressions that look at the time.
+    pub clock: &'r Clock,
+    /// For expressions that throw dice.
+    pub random: &'r Random,
 }
 
 /// What an edit of a record's place makes of it.
@@ -46,6 +52,10 @@ pub enum Edit {
 }
 
 impl<'r> Records<'r> {
+    fn moment(&self) -> Moment {
+        Moment { now: self.clock.now(), random: Some(self.random.clone()) }
+    }
+
     /// One call, and what its answer means. `None`: a value cannot be addressed, nothing was called.
     async fn answer(&self, call: Option<Call>, deadline: Deadline) -> Result<Option<Answer>, DirectoryError> {
         let Some(call) = call else { return Ok(None) };
@@ -169,7 +179,7 @@ impl<'r> Records<'r> {
         }
         let sought = value.to_lowercase();
         let matches = |entry: &Entry| match entry.resource.get(path) {
-            Some(Value::String(text)) => text.to_lowercase() == sought,
+            Some(Value::String(text)) => text.to_lowercase() == sought || self.config.writes_alike(path, text, value),
             Some(Value::Bool(yes)) => sought == if *yes { "true" } else { "false" },
             Some(Value::Number(number)) => number.to_string() == sought,
             _ => false,
@@ -259,10 +269,10 @@ impl<'r> Records<'r> {
         deadline: Deadline,
         edit: impl Fn(Option<&Value>) -> Result<Edit, DirectoryError>,
     ) -> Result<Entry, DirectoryError> {
-        let plan = self.config.plan_over(change.0, change.1).map_err(|error| invalid(&error))?;
+        let plan = self.config.plan_over(change.0, change.1, &self.moment()).map_err(|error| invalid(&error))?;
         let _turn = self.lane(key, deadline).await?;
         let mut read = self.read_answer(key, deadline).await?.ok_or(DirectoryError::NotFound)?;
-        for _ in 0..MOST_TRIES {
+        for tried in 0..MOST_TRIES {
             let (record, headers) = read;
             let placed = match edit(place.get(&record))? {
                 Edit::Stays if plan.is_empty() => return self.entry(&record),
@@ -285,6 +295,7 @@ impl<'r> Records<'r> {
                 return Err(refused);
             }
             read = again;
+            pause(tried).await;
         }
         Err(DirectoryError::Busy { retry_after: None })
     }
@@ -296,7 +307,7 @@ impl<'r> Records<'r> {
         extra: Option<(&Place, Value)>,
         deadline: Deadline,
     ) -> Result<Entry, DirectoryError> {
-        let mut call = self.config.plan_create(entry).map_err(|error| invalid(&error))?;
+        let mut call = self.config.plan_create(entry, &self.moment()).map_err(|error| invalid(&error))?;
         if let (Some((place, value)), Some(body)) = (extra, call.as_mut().and_then(|call| call.body.as_mut())) {
             place.set(body, value);
         }
@@ -326,7 +337,7 @@ impl<'r> Records<'r> {
         after: &Resource,
         deadline: Deadline,
     ) -> Result<Entry, DirectoryError> {
-        let plan = self.config.plan_update(key, before, after).map_err(|error| invalid(&error))?;
+        let plan = self.config.plan_update(key, before, after, &self.moment()).map_err(|error| invalid(&error))?;
         let lower = |entry: &Resource| entry.text(&self.config.name).map(str::to_lowercase);
         if lower(before) != lower(after) {
             self.see_that_free(after.text(&self.config.name), deadline).await?;
@@ -371,6 +382,11 @@ fn tag(headers: &HeaderMap) -> Option<HeaderValue> {
 /// Whether a change may have been refused because the record was changed meanwhile: 409, or 412, which is an ordinary refusal.
 fn lost(error: &DirectoryError) -> bool {
     matches!(error, DirectoryError::Conflict { .. } | DirectoryError::Failed { maybe_done: false, .. })
+}
+
+/// Leaves the others a moment before a change is tried again.
+async fn pause(tried: u64) {
+    tokio::time::sleep(std::time::Duration::from_millis(tried.min(50))).await;
 }
 
 /// A failure while looking what a change has done: the change itself was accepted.

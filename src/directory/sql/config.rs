@@ -44,7 +44,7 @@ use url::Url;
 
 use super::dialect::Flavour;
 use crate::directory::rest::{Attribute, Mistake};
-use crate::mapping::{Column, Kind, Table};
+use crate::mapping::{Column, Slip, Table};
 use crate::scim::ResourceType;
 use crate::scim::path::AttrPath;
 use crate::types::Secret;
@@ -77,6 +77,8 @@ pub struct DraftTable {
     pub prefix: String,
     /// `[attributes]`, in the order written.
     pub attributes: Vec<(String, Attribute)>,
+    /// `[fields]`, in the order written.
+    pub fields: Vec<(String, Attribute)>,
     /// `[constants]`, in the order written.
     pub constants: Vec<(String, Value)>,
 }
@@ -166,6 +168,12 @@ impl Config {
         }
     }
 
+    /// The lines of the mapping, of people and then of groups.
+    pub fn columns(&self) -> impl Iterator<Item = &Column> {
+        let groups = self.groups.iter().flat_map(|(groups, _)| groups.mapping.columns());
+        self.people.mapping.columns().iter().chain(groups)
+    }
+
     /// The table of a type, if there is one.
     pub(super) fn entity(&self, kind: ResourceType) -> Option<&Entity> {
         match kind {
@@ -232,19 +240,25 @@ fn entity(kind: ResourceType, draft: DraftTable, mistakes: &mut Vec<Mistake>) ->
         if attribute.field == draft.key || draft.version.as_ref() == Some(&attribute.field) {
             mistakes.push(mistake(&at, format!("\"{}\" is the database's own to fill", attribute.field)));
         }
-        let value = match attribute.kind.as_deref() {
-            None | Some("text") => Kind::Text,
-            Some("boolean") => Kind::Boolean,
-            Some("number") => Kind::Number,
-            Some(_) => {
-                mistakes.push(mistake(&at, "kind is one of \"text\", \"boolean\", \"number\""));
-                continue;
+        let field = attribute.field.clone();
+        if field.is_empty() || attribute.read.is_some() {
+            mistakes.push(mistake(&at, "is read from one column, whose name is its field"));
+            continue;
+        }
+        match attribute.attribute(path.clone()) {
+            Ok(column) => {
+                columns.push((path, field));
+                mapped.push(column);
             }
-        };
-        columns.push((path.clone(), attribute.field.clone()));
-        match Column::new(path, attribute.field, value, attribute.default) {
+            Err(slips) => mistakes.extend(slips.into_iter().map(|slip| slipped(&at, slip))),
+        }
+    }
+    for (field, mut line) in draft.fields {
+        let at = [section, "fields", &field];
+        line.field.clone_from(&field);
+        match line.only_field() {
             Ok(column) => mapped.push(column),
-            Err(problem) => mistakes.push(mistake(&at, problem)),
+            Err(slips) => mistakes.extend(slips.into_iter().map(|slip| slipped(&at, slip))),
         }
     }
     let constants: Map<String, Value> = draft.constants.into_iter().collect();
@@ -267,5 +281,12 @@ fn named(at: &[&str], name: &str, mistakes: &mut Vec<Mistake>) {
 }
 
 fn mistake(at: &[&str], problem: impl Into<String>) -> Mistake {
-    Mistake { at: at.iter().map(ToString::to_string).collect(), problem: problem.into() }
+    let at = at.iter().map(ToString::to_string).collect();
+    Mistake { at, problem: problem.into(), within: None, help: None }
+}
+
+/// What is wrong with a line of the mapping.
+fn slipped(at: &[&str], slip: Slip) -> Mistake {
+    let at = at.iter().copied().chain(slip.key).map(String::from).collect();
+    Mistake { at, problem: slip.message, within: slip.within, help: slip.help }
 }

@@ -23,10 +23,12 @@ use self::config::Entity;
 use self::dialect::{Described, Flavour, Statement};
 use self::fault::{Doubt, meaning};
 use crate::mapping::Unwritable;
+use crate::mapping::expression::Moment;
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
 use crate::scim::{Member, ResourceType};
+use crate::types::{Clock, Random};
 
 /// The columns of one table, as the database describes them.
 type Columns = Vec<Described>;
@@ -35,6 +37,8 @@ type Columns = Vec<Described>;
 pub struct Sql {
     config: Config,
     pool: AnyPool,
+    clock: Clock,
+    random: Random,
     /// Asked once: of the people's table, the groups' and the join table.
     described: OnceCell<[Columns; 3]>,
 }
@@ -57,7 +61,7 @@ impl Sql {
     ///
     /// # Errors
     /// `Failed` when the driver does not understand the address.
-    pub fn new(config: Config) -> Result<Self, DirectoryError> {
+    pub fn new(config: Config, clock: Clock, random: Random) -> Result<Self, DirectoryError> {
         install_default_drivers();
         let not_understood = |_| DirectoryError::Failed {
             reason: "the address of the database is not understood".into(),
@@ -68,7 +72,11 @@ impl Sql {
             .max_connections(config.max_connections)
             .acquire_timeout(config.timeout)
             .connect_lazy_with(options);
-        Ok(Self { config, pool, described: OnceCell::new() })
+        Ok(Self { config, pool, clock, random, described: OnceCell::new() })
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { now: self.clock.now(), random: Some(self.random.clone()) }
     }
 
     /// Ends all connections.
@@ -291,5 +299,5 @@ impl Directory for Sql {
 
 /// A value that does not fit its column.
 fn invalid(error: &Unwritable) -> DirectoryError {
-    DirectoryError::Invalid { attribute: Some(error.path.to_string()), detail: format!("must be a {}", error.needs) }
+    DirectoryError::Invalid { attribute: Some(error.attribute.clone()), detail: error.problem.clone() }
 }

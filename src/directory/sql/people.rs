@@ -172,7 +172,7 @@ impl Sql {
         resource: &Resource,
     ) -> Result<String, DirectoryError> {
         let entity = place.entity;
-        let record = entity.mapping.record(resource).map_err(|error| invalid(&error))?;
+        let record = entity.mapping.record(resource, &self.moment()).map_err(|error| invalid(&error))?;
         let mut statement = self.statement("INSERT INTO ");
         statement.name(&entity.table).words(" (");
         for (index, column) in record.keys().enumerate() {
@@ -214,7 +214,7 @@ impl Sql {
         touched: bool,
     ) -> Result<(), DirectoryError> {
         let entity = place.entity;
-        let changes = entity.mapping.changes(before, after).map_err(|error| invalid(&error))?;
+        let changes = entity.mapping.changes(before, after, &self.moment()).map_err(|error| invalid(&error))?;
         let version = entity.version.as_ref().filter(|_| touched || !changes.is_empty());
         if changes.is_empty() && version.is_none() {
             return Ok(());

@@ -14,6 +14,7 @@ use super::oauth::browser::Browser;
 use super::oauth::pages::unavailable;
 use super::oauth::sign_in::{Doorstep, EXPIRED};
 use super::page;
+use super::record::Record;
 use crate::config::Tenant;
 use crate::oauth::parameters::Parameters;
 use crate::store::{Administrator, StoreError};
@@ -25,15 +26,15 @@ const LISTED: u32 = 50;
 /// What was done just now, said on the page it leads back to.
 const ENDED: &str = "ended";
 
-/// Answers a request below `/console`.
-pub(super) async fn handle(gateway: &Gateway, tenant: &Runtime, request: &Request) -> Response {
+/// Answers a request below `/console`. What was done by whom goes into `record`, for the audit trail.
+pub(super) async fn handle(gateway: &Gateway, tenant: &Runtime, request: &Request, record: &mut Record) -> Response {
     if !request.path.trim_end_matches('/').ends_with("/console") {
         let text = "The console is a single page, at /console.";
         return page::refusal(StatusCode::NOT_FOUND, text, None);
     }
     let outcome = match request.method {
         Method::GET | Method::HEAD => look(gateway, tenant, request).await,
-        Method::POST => act(gateway, tenant, request).await,
+        Method::POST => act(gateway, tenant, request, record).await,
         _ => {
             let text = "This page does not know the method; see the Allow header.";
             let mut response = page::refusal(StatusCode::METHOD_NOT_ALLOWED, text, None);
@@ -64,10 +65,16 @@ async fn look(gateway: &Gateway, tenant: &Runtime, request: &Request) -> Result<
 }
 
 /// A form was posted.
-async fn act(gateway: &Gateway, tenant: &Runtime, request: &Request) -> Result<Response, StoreError> {
+async fn act(
+    gateway: &Gateway,
+    tenant: &Runtime,
+    request: &Request,
+    record: &mut Record,
+) -> Result<Response, StoreError> {
     let (authorization, config) = (&gateway.authorization, &tenant.config);
     let browser = authorization.browser(config, &request.headers);
     let administrator = authorization.visitor(config, &browser).await?;
+    record.actor = administrator.as_ref().map(|administrator| format!("administrator {}", administrator.id));
     let form = Parameters::parse(&request.body).ok();
     let field = |name| form.as_ref().and_then(|form| form.text(name).ok().flatten());
     let token = field("form_token").unwrap_or_default();
@@ -97,13 +104,7 @@ async fn act(gateway: &Gateway, tenant: &Runtime, request: &Request) -> Result<R
                 return again(gateway, tenant, request, &browser, Some(administrator), alert).await;
             }
             authorization.forget();
-            tracing::info!(
-                tenant = config.name,
-                administrator = administrator.id,
-                grant,
-                request_id = request.request_id,
-                "access ended from the console"
-            );
+            record.notes.push(format!("revoked grant {}", grant.unwrap_or_default()));
             let to = format!("{}?done={ENDED}", request.path);
             Ok(super::oauth::redirect_to(StatusCode::SEE_OTHER, &to))
         }

@@ -50,13 +50,13 @@ impl Browser {
 
     /// The mark that the browser of a request says it has.
     pub(super) fn mark(tenant: &Tenant, headers: &HeaderMap) -> Option<String> {
-        cookie(headers, &cookie_name(tenant, "-browser")).filter(|mark| mark.len() <= 128).map(str::to_owned)
+        cookie(headers, &cookie_name(tenant, "_browser")).filter(|mark| mark.len() <= 128).map(str::to_owned)
     }
 
     /// Gives the browser a mark with `response`.
     pub(super) fn give_mark(tenant: &Tenant, mut response: Response, mark: Option<&str>) -> Response {
         if let Some(mark) = mark {
-            set_cookie(tenant, &mut response, "-browser", mark, &format!("; Max-Age={MARK_LIFE}"));
+            set_cookie(tenant, &mut response, "_browser", mark, &format!("; Max-Age={MARK_LIFE}"));
         }
         response
     }
@@ -85,8 +85,9 @@ fn is_https(tenant: &Tenant) -> bool {
     tenant.issuer.starts_with("https://")
 }
 
+/// Tenants' names hold no `_`, so no tenant's cookie is another's mark.
 fn cookie_name(tenant: &Tenant, kind: &str) -> String {
-    format!("{}portcullis-{}{kind}", if is_https(tenant) { "__Host-" } else { "" }, tenant.name)
+    format!("{}portcullis{kind}-{}", if is_https(tenant) { "__Host-" } else { "" }, tenant.name)
 }
 
 /// The tenant's address on the host that a request came to, without a slash at its end: its issuer, or a host name of its own.
@@ -113,4 +114,43 @@ pub(super) fn is_same_origin(tenant: &Tenant, headers: &HeaderMap) -> bool {
     own == Some(authority)
         || tenant.hosts.iter().any(|host| host == authority)
         || headers.get(header::HOST).is_some_and(|host| host == authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Method;
+
+    use super::*;
+    use crate::config::DirectoryConfig;
+    use crate::dialect::Dialect;
+    use crate::directory::embedded;
+
+    #[test]
+    fn a_tenant_is_where_the_browser_is() {
+        let directory = DirectoryConfig::Embedded(embedded::Config::memory());
+        let mut tenant =
+            Tenant::new("acme", Dialect::named("standard").unwrap(), "https://scim.example.com", directory);
+        tenant.hosts = vec!["acme.example.com".into(), "acme.example.com:8443".into()];
+        for (path, host, expected) in [
+            ("/t/acme/console", "scim.example.com", "https://scim.example.com/t/acme"),
+            ("/t/acme/console", "acme.example.com", "https://scim.example.com/t/acme"),
+            ("/console", "acme.example.com", "https://acme.example.com"),
+            ("/console", "ACME.example.com:8443", "https://acme.example.com:8443"),
+            ("/console", "evil.example", "https://scim.example.com/t/acme"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            let request = Request {
+                method: Method::GET,
+                path: path.into(),
+                query: None,
+                headers,
+                body: Bytes::new(),
+                peer: [127, 0, 0, 1].into(),
+                request_id: String::new(),
+            };
+            assert_eq!(own_address(&tenant, &request), expected, "{path} {host}");
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Passwords that the tenant's user system verifies (`sign_in.kind = "directory"`).
 //!
-//! The password passes through: it stands in the body of one call, never in an address, a log line or the state. What is neither a
+//! The password passes through: it stands in the body of one call or in one bind, never in an address, a log line or the state. What is neither a
 //! yes nor a no (another status, a redirect, silence) means that the user system is out of order, and counts as no guess.
+
+mod ldap;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,55 +45,81 @@ pub(super) enum Verdict {
     Out(String),
 }
 
-/// The clients of every tenant's user system, as far as it verifies passwords.
+/// Every tenant's user system, as far as it verifies passwords.
 pub(super) struct Verifiers {
     clock: Clock,
-    clients: Mutex<HashMap<String, Arc<Kept>>>,
+    known: Mutex<HashMap<String, Arc<Kept>>>,
 }
 
-/// A client, and what it was made for.
+/// Who is asked, and what they were made for.
 struct Kept {
-    rest: Rest,
+    verifier: Verifier,
     timeout: Duration,
+    asks: Asks,
+}
+
+enum Asks {
+    Rest(Box<Caller>),
+    Ldap(ldap::Server),
+}
+
+struct Caller {
+    rest: Rest,
     client: Client,
 }
 
 impl Verifiers {
     /// Knows none yet.
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, clients: Mutex::default() }
+        Self { clock, known: Mutex::default() }
     }
 
     /// Asks the tenant's user system.
     pub(super) async fn ask(&self, tenant: &Tenant, config: &Directory, username: &str, password: &Secret) -> Verdict {
         // An empty password is none: to an LDAP server it means "anonymous", which it may well allow.
-        let name = username.trim();
+        let name = username;
         let odd = name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control);
         if odd || password.expose().is_empty() || password.expose().len() > MAX_BYTES {
             return Verdict::Wrong;
         }
-        match &config.verifier {
-            Verifier::Rest(rest) => match self.client(&tenant.name, rest, config.timeout) {
-                Ok(kept) => kept.ask(name, password).await,
-                Err(reason) => Verdict::Out(reason),
+        match self.kept(&tenant.name, config).await {
+            Ok(kept) => match &kept.asks {
+                Asks::Rest(caller) => caller.ask(name, password).await,
+                Asks::Ldap(server) => server.ask(name, password).await,
             },
+            Err(reason) => Verdict::Out(reason),
         }
     }
 
-    /// The tenant's client; another one when the configuration has changed.
-    fn client(&self, tenant: &str, rest: &Rest, timeout: Duration) -> Result<Arc<Kept>, String> {
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = clients.get(tenant).filter(|kept| kept.rest == *rest && kept.timeout == timeout) {
-            return Ok(Arc::clone(kept));
+    /// Who is asked for the tenant; another one when the configuration has changed.
+    async fn kept(&self, tenant: &str, config: &Directory) -> Result<Arc<Kept>, String> {
+        let Directory { verifier, timeout, .. } = config.clone();
+        {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(kept) = known.get(tenant).filter(|kept| kept.verifier == verifier && kept.timeout == timeout) {
+                return Ok(Arc::clone(kept));
+            }
         }
-        let client = Client::new(rest.base.clone(), rest.token.as_ref(), timeout, AT_ONCE, self.clock.clone())?;
-        let kept = Arc::new(Kept { rest: rest.clone(), timeout, client });
-        clients.insert(tenant.to_owned(), Arc::clone(&kept));
+        // Trust roots are read from files.
+        let clock = self.clock.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let asks = match &verifier {
+                Verifier::Rest(rest) => {
+                    let client = Client::new(rest.base.clone(), rest.token.as_ref(), timeout, AT_ONCE, clock)?;
+                    Asks::Rest(Box::new(Caller { rest: rest.clone(), client }))
+                }
+                Verifier::Ldap(ldap) => Asks::Ldap(ldap::Server::new(ldap, timeout)?),
+            };
+            Ok::<_, String>(Arc::new(Kept { verifier, timeout, asks }))
+        });
+        let kept = made.await.map_err(|error| error.to_string())??;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(tenant.to_owned(), Arc::clone(&kept));
         Ok(kept)
     }
 }
 
-impl Kept {
+impl Caller {
     async fn ask(&self, username: &str, password: &Secret) -> Verdict {
         let Rest { base, method, path, body, success, wrong, subject, role, .. } = &self.rest;
         let encoded = utf8_percent_encode(username, RESERVED).to_string();

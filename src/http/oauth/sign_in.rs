@@ -139,7 +139,8 @@ impl AuthorizationServer {
             return self.send_to_provider(doorstep, config, request).await;
         }
         let field = |name| form.text(name).ok().flatten().unwrap_or_default();
-        let (username, password) = (field("username"), Secret::new(field("password")));
+        // Spaces around a name are a slip of the hand, and would be as many budgets of guesses.
+        let (username, password) = (field("username").trim(), Secret::new(field("password")));
         let account = account(username);
         let mark = Browser::mark(tenant, &request.headers)
             .filter(|mark| self.derivation.is_browser_mark(mark, &tenant.name, &account));

@@ -27,6 +27,8 @@ struct Issue {
     administrator: Option<i64>,
     scopes: Scopes,
     access: Span,
+    /// When it was made: read once, or a second that turns over meanwhile makes an hour 3599 seconds, which Entra refuses.
+    now: Timestamp,
     /// The refresh token, and how long it lives unused.
     refresh: Option<(Secret, Duration)>,
 }
@@ -102,6 +104,7 @@ impl AuthorizationServer {
                     administrator: Some(code.administrator),
                     scopes: code.scopes,
                     access,
+                    now,
                     refresh: client.doors.has(Door::Refresh).then_some((refresh, life)),
                 })
             }
@@ -172,7 +175,7 @@ impl AuthorizationServer {
                     self.store.set_refresh_life(grant, life.as_secs()).await?;
                 }
                 let refresh = Some((successor, life.unwrap_or(idle)));
-                Ok(Issue { grant, number, administrator, scopes, access, refresh })
+                Ok(Issue { grant, number, administrator, scopes, access, now, refresh })
             }
             Refreshed::Refused(error) => Err(error.into()),
             Refreshed::Unknown => Err(OAuthError::invalid_grant(UNKNOWN).into()),
@@ -200,9 +203,10 @@ impl AuthorizationServer {
             return Err(invalid_scope().into());
         }
         let grant = self.own_grant(tenant, known, scopes).await?;
-        let from = Timestamp::from_seconds(self.clock.now().seconds());
+        let now = self.clock.now();
+        let from = Timestamp::from_seconds(now.seconds());
         let access = Span { from, until: from.after(tenant.doors.client_credentials_ttl) };
-        Ok(Issue { grant, number: access.from.seconds(), administrator: None, scopes, access, refresh: None })
+        Ok(Issue { grant, number: access.from.seconds(), administrator: None, scopes, access, now, refresh: None })
     }
 
     /// The answer of RFC 6749 §5.1, with RingCentral's additions for its dialect.
@@ -220,7 +224,7 @@ impl AuthorizationServer {
         let mut body = json!({
             "access_token": token,
             "token_type": "Bearer",
-            "expires_in": claims.exp.saturating_sub(self.clock.now().seconds()),
+            "expires_in": claims.exp.saturating_sub(issue.now.seconds()),
             "scope": issue.scopes.to_string(),
         });
         if let Some((refresh, _)) = &issue.refresh {

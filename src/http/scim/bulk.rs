@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::shown::location;
 use super::{Surface, perform_one, respond};
-use crate::http::error::{Cause, Refusal};
+use crate::http::error::Refusal;
 use crate::http::message::{Request, Response};
 use crate::http::record::{self, Heading, Record};
 use crate::http::route::ScimRoute;
@@ -79,12 +79,12 @@ impl Work<'_> {
     /// Carries an operation out; whether it failed.
     async fn whole(&mut self, index: usize, operation: &Operation) -> bool {
         let outcome = match operation {
-            Operation::Malformed { method, bulk_id, error } => refused(*method, bulk_id.clone(), None, error),
+            Operation::Malformed { method, bulk_id, error } => undone(*method, bulk_id.clone(), None, error),
             Operation::Sound(operation) => {
                 let mut operation = operation.clone();
                 match operation.resolve(&self.ids) {
                     Ok(()) => self.one(index, operation).await,
-                    Err(error) => refused(Some(operation.method), operation.bulk_id, None, &error),
+                    Err(error) => undone(Some(operation.method), operation.bulk_id, None, &error),
                 }
             }
         };
@@ -115,7 +115,7 @@ impl Work<'_> {
                 let patch = BulkOperation { method: bulk::Method::Patch, path, bulk_id: None, version: None, data };
                 self.one(index, patch).await
             }
-            Err(error) => refused(Some(bulk::Method::Patch), None, None, &error),
+            Err(error) => undone(Some(bulk::Method::Patch), None, None, &error),
         };
         // To the client it is one operation: created, or why what it refers to could not be added.
         let failed = outcome.status >= 300;
@@ -138,13 +138,13 @@ impl Work<'_> {
         let (method, bulk_id) = (operation.method, operation.bulk_id.clone());
         let Target { kind, id } = match operation.target() {
             Ok(target) => target,
-            Err(error) => return refused(Some(method), bulk_id, None, &error),
+            Err(error) => return undone(Some(method), bulk_id, None, &error),
         };
         let base = self.surface.base();
         let place = id.as_deref().map(|id| location(base, kind, id));
         let (route, request) = match self.request_of(operation, kind, id) {
             Ok(pair) => pair,
-            Err(error) => return refused(Some(method), bulk_id, place, &error),
+            Err(error) => return undone(Some(method), bulk_id, place, &error),
         };
         let clock = self.surface.store.clock();
         let started = clock.monotonic();
@@ -159,9 +159,7 @@ impl Work<'_> {
         record.notes.push(format!("operation {} of a bulk request", index + 1));
         let outcome = perform_one(self.surface, &route, &request, &mut record).await;
         let response = outcome.unwrap_or_else(|refusal| {
-            let (response, Cause(cause)) = refusal.into_response(&request.request_id);
-            record.cause = cause;
-            response
+            super::refused(&self.surface.tenant.config.dialect, refusal, &request.request_id, &mut record)
         });
         if let (Some(name), Some(id), true) = (&bulk_id, &record.target, response.status().is_success()) {
             self.ids.insert(name.clone(), id.clone());
@@ -229,7 +227,7 @@ async fn told(method: bulk::Method, bulk_id: Option<String>, place: Option<Strin
     }
 }
 
-fn refused(method: Option<bulk::Method>, bulk_id: Option<String>, place: Option<String>, error: &ScimError) -> Outcome {
+fn undone(method: Option<bulk::Method>, bulk_id: Option<String>, place: Option<String>, error: &ScimError) -> Outcome {
     Outcome {
         method,
         bulk_id,

@@ -4,6 +4,7 @@
 //! lives in memory: what is shown is what happens, not a second telling of it. Nothing is sent, the gateway's own state is not
 //! opened, and who asks and how often are told, not checked.
 
+mod mapping;
 mod sample;
 mod text;
 mod words;
@@ -16,8 +17,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use self::sample::{Sample, without_passwords};
-use self::words::{addresses_people, authenticated, judged, limited, parsed, routed};
-use super::{Surface, discover, is_discovery, perform, view, wording};
+use self::words::{addresses_groups, addresses_people, authenticated, judged, judged_group, limited, parsed, routed};
+use super::{Surface, discover, is_discovery, offers_groups, perform, view, wording};
 use crate::config::{Config, DirectoryConfig, Tenant};
 use crate::directory::imagined::{Asked, Imagined, Kind};
 use crate::directory::{Any, Connector};
@@ -27,13 +28,16 @@ use crate::http::message::Request;
 use crate::http::permit::LimitMetrics;
 use crate::http::record::{Record, RequestMetrics};
 use crate::http::route::{Route, ScimRoute, tenant_prefix};
+use crate::mapping::expression::Moment;
 use crate::oauth::Role;
 use crate::ports::Entry;
 use crate::scim::cursor;
 use crate::scim::error::ScimError;
+use crate::scim::members;
+use crate::scim::path::AttrPath;
 use crate::scim::resource::{Resource, ResourceType};
 use crate::store::{LinkState, Store, StoreError};
-use crate::types::Clock;
+use crate::types::{Clock, Random};
 
 /// Why there is nothing to explain: the sample or the person beside it cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +124,11 @@ pub async fn explain(
 ) -> Result<Explanation, Unexplained> {
     let sample = Sample::parse(text)?;
     let (route, path) = route(tenant, &sample.path)?;
+    if let (true, DirectoryConfig::Rest(rest)) = (addresses_groups(&route) && tenant.dialect.groups, &tenant.directory)
+        && rest.groups().is_some()
+    {
+        return Err(Unexplained::new("requests about the groups of a REST directory are not explained yet"));
+    }
     let person = Supposed::new(person, &route, &sample.method)?;
     let request = Request {
         method: sample.method,
@@ -130,7 +139,7 @@ pub async fn explain(
         peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
         request_id: REQUEST_ID.to_owned(),
     };
-    let runtime = imagine(tenant, person.entry.clone(), clock);
+    let runtime = imagine(tenant, &person, clock);
     let store = Store::open("sqlite::memory:", clock.clone()).await?;
     let outcome = walk(config.server.body_limit, &store, &runtime, &route, &request, &person).await;
     store.close().await;
@@ -164,6 +173,7 @@ fn route(tenant: &Tenant, path: &str) -> Result<(ScimRoute, String), Unexplained
 
 /// Who is taken to be in the directory.
 struct Supposed {
+    kind: ResourceType,
     entry: Option<Entry>,
     /// Whether provisioning is taken to have touched them before.
     managed: bool,
@@ -173,45 +183,66 @@ struct Supposed {
 impl Supposed {
     fn new(person: Option<&[u8]>, route: &ScimRoute, method: &Method) -> Result<Self, Unexplained> {
         let addressed = match route {
-            ScimRoute::User(id) => Some(id.as_str()),
+            ScimRoute::User(id) | ScimRoute::Group(id) => Some(id.as_str()),
             _ => None,
         };
+        let kind = if addresses_groups(route) { ResourceType::Group } else { ResourceType::User };
         let entry = |key: &str, mut person: Resource| {
-            if person.active().is_none() {
+            if kind == ResourceType::User && person.active().is_none() {
                 person.set(&view::active_path(), Value::Bool(true));
             }
             Entry { key: key.to_owned(), resource: person, created: None, modified: None, version: None }
         };
         let Some(json) = person else {
+            if kind == ResourceType::Group {
+                let line = addressed.map(|id| {
+                    format!("the real group {id} would be read first; here one without members is assumed (--person FILE names one)")
+                });
+                let mut group = Resource::default();
+                group.set(&AttrPath::core("displayName"), "(its name)".into());
+                let entry = addressed.map(|id| entry(id, group));
+                return Ok(Self { kind, entry, managed: false, line });
+            }
             let line = addressed.map(|id| {
                 format!("the real person {id} would be read first; here an active one without any other value is assumed (--person FILE names one)")
             });
             let entry = addressed.map(|id| entry(id, Resource::default()));
-            return Ok(Self { managed: entry.is_some(), entry, line });
+            return Ok(Self { kind, managed: entry.is_some(), entry, line });
         };
         let wrong = |error: ScimError| Unexplained::new(format!("the person beside the request: {}", error.detail));
         let json = without_passwords(json);
-        let parsed = Resource::parse(ResourceType::User, &json).map_err(wrong)?;
+        let parsed = Resource::parse(kind, &json).map_err(wrong)?;
         let id =
             serde_json::from_slice::<Value>(&json).ok().and_then(|value| Some(value.get("id")?.as_str()?.to_owned()));
         let key = addressed.map(String::from).or(id).unwrap_or_else(|| "17".into());
+        if kind == ResourceType::Group {
+            let line = format!("the directory is taken to hold the group given, under the key {key}, without members");
+            let mut group = parsed.resource;
+            drop(members::take(&mut group));
+            return Ok(Self { kind, entry: Some(entry(&key, group)), managed: false, line: Some(line) });
+        }
         let managed = !(matches!(route, ScimRoute::Users) && *method == Method::POST);
         let standing = if managed { "managed by provisioning" } else { "never touched by provisioning" };
         let line = format!("the directory is taken to hold the person given, under the key {key}, {standing}");
-        Ok(Self { entry: Some(entry(&key, parsed.resource)), managed, line: Some(line) })
+        Ok(Self { kind, entry: Some(entry(&key, parsed.resource)), managed, line: Some(line) })
     }
 }
 
 /// The tenant over an imagined directory.
-fn imagine(tenant: &Arc<Tenant>, person: Option<Entry>, clock: &Clock) -> Runtime {
+fn imagine(tenant: &Arc<Tenant>, person: &Supposed, clock: &Clock) -> Runtime {
     let kind = match &tenant.directory {
         DirectoryConfig::Embedded(config) => Kind::Embedded(config.clone()),
         DirectoryConfig::Rest(config) => Kind::Rest(Box::new(config.clone())),
+        DirectoryConfig::Scim(config) => Kind::Scim(Box::new(config.clone())),
         DirectoryConfig::Sql(config) => Kind::Sql(Box::new(config.clone())),
     };
+    let moment = Moment { now: clock.now(), random: Some(Random::seeded(0)) };
+    let (entry, none) = (person.entry.clone(), None);
+    let (one, group) = if person.kind == ResourceType::Group { (none, entry) } else { (entry, none) };
+    let imagined = Imagined::new(kind, one, moment).with_group(group);
     Runtime {
         config: Arc::clone(tenant),
-        directory: Arc::new(Any::new(&tenant.name, Imagined::new(kind, person), clock.clone())),
+        directory: Arc::new(Any::new(&tenant.name, imagined, clock.clone())),
         limiter: Arc::default(),
         limit_metrics: Arc::new(LimitMetrics::new(&tenant.name)),
         locks: Arc::default(),
@@ -278,12 +309,22 @@ async fn tell(
     };
     if let Some(lines) = parsed {
         told.stage("request", lines);
-        if addresses_people(route) {
-            told.stage("dialect", judged(&tenant.dialect, route, request, person, &record, refusal));
+        let groups = addresses_groups(route) && offers_groups(runtime);
+        if addresses_people(route) || groups {
+            let lines = if groups {
+                judged_group(request, person, &record, refusal)
+            } else {
+                judged(&tenant.dialect, route, request, person, &record, refusal)
+            };
+            told.stage("dialect", lines);
             let asked = match runtime.directory.connector() {
                 Connector::Imagined(imagined) => imagined.asked(),
                 _ => Vec::new(),
             };
+            let steps = mapping::mapped(&tenant.directory, &asked);
+            if !steps.is_empty() {
+                told.stage("mapping", steps);
+            }
             let mut lines = vec![format!("kind {}; none of this was sent", tenant.directory.kind())];
             if asked.is_empty() {
                 lines = vec!["nothing: no call is made".to_owned()];

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use super::people::{note_dropped, unknown_attributes};
 use super::shown::{Shown, tag};
+use super::unique;
 use super::view::{self, link_after};
 use super::walk::{Next, Walk};
 use crate::http::error::Refusal;
@@ -22,6 +23,7 @@ use crate::scim::members::{self, Intent, selects};
 use crate::scim::patch::{self, Operation};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
+use crate::scim::schema::Selection;
 use crate::scim::{Member, ResourceType};
 use crate::store::{Link, LinkState, Store};
 
@@ -48,10 +50,11 @@ impl Group {
         Self { entry, whole, link }
     }
 
-    /// As it is seen, without its members.
-    pub fn shown(self) -> Shown {
-        let tag = self.tag();
-        Shown { kind: ResourceType::Group, entry: self.entry, seen: self.whole, tag }
+    /// As a tenant sees it, which lists these of the declared schemas; without its members.
+    pub fn shown(self, listed: &Selection) -> Shown {
+        let (tag, mut seen) = (self.tag(), self.whole);
+        listed.narrow(ResourceType::Group, &mut seen);
+        Shown { kind: ResourceType::Group, entry: self.entry, seen, tag }
     }
 
     fn tag(&self) -> Option<String> {
@@ -125,7 +128,12 @@ impl Groups<'_> {
             Some(wanted) => self.difference(&group.entry.key, vec![Intent::Replace(wanted)]).await?,
             None => (Vec::new(), Vec::new()),
         };
-        self.change(group, sent, add, remove, record).await
+        sent.keep_immutable(ResourceType::Group, &group.whole)?;
+        let mut dropped = Vec::new();
+        let after = self.listed(Some(&group.whole), sent, &mut dropped)?;
+        note_dropped(&dropped, record);
+        after.check_required(ResourceType::Group, &self.tenant.config.schemas)?;
+        self.change(group, after, add, remove, record).await
     }
 
     /// Applies the operations together or not at all.
@@ -196,7 +204,23 @@ impl Groups<'_> {
             return Err(first.error.into());
         }
         display_name(&applied.after)?;
-        Ok((applied.after, applied.dropped))
+        let mut dropped = applied.dropped;
+        let after = self.listed(Some(&group.whole), applied.after, &mut dropped)?;
+        Ok((after, dropped))
+    }
+
+    /// The group with only those declared attributes that the tenant lists.
+    fn listed(
+        &self,
+        before: Option<&Resource>,
+        after: Resource,
+        dropped: &mut Vec<String>,
+    ) -> Result<Resource, Refusal> {
+        let after = self.tenant.config.schemas.sift(ResourceType::Group, before, after, dropped);
+        if self.tenant.config.strict_attributes && !dropped.is_empty() {
+            return Err(unknown_attributes(dropped).into());
+        }
+        Ok(after)
     }
 
     /// What must be added and removed so that all intents come true in their order. Reads the membership; the caller is alone.
@@ -255,6 +279,8 @@ impl Groups<'_> {
         if wanted == entry.resource && add.is_empty() && remove.is_empty() {
             return self.remember(entry, &after, link).await;
         }
+        let (own, before) = (entry.key.as_str(), &entry.resource);
+        let _claim = unique::claim(self.tenant, ResourceType::Group, Some(own), Some(before), &wanted).await?;
         let change = GroupChange { before: entry.resource, after: wanted, add, remove };
         let changed = self.tenant.directory.update_group(&entry.key, &change).await;
         let entry = match changed {

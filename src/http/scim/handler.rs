@@ -7,8 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::groups::{Group, MOST_MEMBERS};
-use super::people::Person;
-use super::shown::{Shown, location, preconditions, wants, write_tag};
+use super::shown::{Shown, location, preconditions, write_tag};
 use super::{Surface, media_type, offers_groups, query, resource, respond};
 use crate::http::error::Refusal;
 use crate::http::message::{Request, Response, empty};
@@ -37,7 +36,7 @@ impl Handler<'_> {
             ResourceType::User => (self.surface.people().create(sent, record).await?.shown(), None),
             ResourceType::Group => {
                 let (group, members) = self.surface.groups().create(sent, record).await?;
-                (group.shown(), Some(members))
+                (self.surface.shown(group), Some(members))
             }
         };
         let location = shown.location(self.surface.base());
@@ -51,7 +50,7 @@ impl Handler<'_> {
         let (projection, when) = (query(self.request)?.projection, preconditions(&self.request.headers)?);
         let shown = match self.kind {
             ResourceType::User => self.surface.people().read(id).await?.shown(),
-            ResourceType::Group => self.surface.groups().read(id).await?.shown(),
+            ResourceType::Group => self.surface.shown(self.surface.groups().read(id).await?),
         };
         record.target = Some(shown.key().to_owned());
         match when.decide(shown.tag.as_deref(), true) {
@@ -70,8 +69,8 @@ impl Handler<'_> {
         let (projection, when) = (query(self.request)?.projection, preconditions(&self.request.headers)?);
         let sent = resource(self.surface.tenant, self.kind, self.request, record)?;
         let shown = match self.kind {
-            ResourceType::User => self.surface.people().replace(id, sent, &when, record).await.map(Person::shown)?,
-            ResourceType::Group => self.surface.groups().replace(id, sent, &when, record).await.map(Group::shown)?,
+            ResourceType::User => self.surface.people().replace(id, sent, &when, record).await?.shown(),
+            ResourceType::Group => self.surface.shown(self.surface.groups().replace(id, sent, &when, record).await?),
         };
         self.answer(StatusCode::OK, shown, &projection, None).await
     }
@@ -85,7 +84,7 @@ impl Handler<'_> {
         let shown = match self.kind {
             ResourceType::User => self.surface.people().patch(id, &operations, &when, record).await?.shown(),
             ResourceType::Group => {
-                let shown = self.surface.groups().patch(id, operations, &when, record).await?.shown();
+                let shown = self.surface.shown(self.surface.groups().patch(id, operations, &when, record).await?);
                 if projection.attributes.is_empty() {
                     return Ok(bare(StatusCode::NO_CONTENT, &shown));
                 }
@@ -120,6 +119,11 @@ fn bare(status: StatusCode, shown: &Shown) -> Response {
 }
 
 impl Surface<'_> {
+    /// A group as this tenant sees it.
+    pub fn shown(&self, group: Group) -> Shown {
+        group.shown(&self.tenant.config.schemas)
+    }
+
     /// Adds to people their groups and to groups their members, where the answer shall hold them. `known` are the members of
     /// the one group there is, if they are at hand.
     pub async fn complete(
@@ -133,7 +137,7 @@ impl Surface<'_> {
         }
         let base = self.base();
         let groups = AttrPath::core("groups");
-        if wants(projection, "groups") && self.tenant.config.dialect.offers(&groups) {
+        if projection.wants("groups") && self.tenant.config.dialect.offers(&groups) {
             let people: Vec<&str> =
                 page.iter().filter(|shown| shown.kind == ResourceType::User).map(Shown::key).collect();
             let mut of: HashMap<String, Vec<Value>> = HashMap::new();
@@ -157,7 +161,7 @@ impl Surface<'_> {
                 }
             }
         }
-        if wants(projection, "members") {
+        if projection.wants("members") {
             let mut total = 0;
             for shown in page.iter_mut().filter(|shown| shown.kind == ResourceType::Group) {
                 let held = match known.take() {

@@ -14,6 +14,7 @@ pub struct Locks {
     names: Box<[Mutex<()>]>,
     keys: Box<[Mutex<()>]>,
     groups: Box<[RwLock<()>]>,
+    unique: Mutex<()>,
     hasher: RandomState,
 }
 
@@ -21,7 +22,7 @@ impl Default for Locks {
     fn default() -> Self {
         let stripes = || (0..STRIPES).map(|_| Mutex::new(())).collect();
         let groups = (0..STRIPES).map(|_| RwLock::new(())).collect();
-        Self { names: stripes(), keys: stripes(), groups, hasher: RandomState::new() }
+        Self { names: stripes(), keys: stripes(), groups, unique: Mutex::default(), hasher: RandomState::new() }
     }
 }
 
@@ -49,6 +50,11 @@ impl Locks {
     /// Waits until nobody is changing the group with this key.
     pub async fn group(&self, key: &str) -> RwLockWriteGuard<'_, ()> {
         self.groups[self.stripe(key)].write().await
+    }
+
+    /// Waits until nobody else is coming by a value that must be unique. Taken last.
+    pub async fn unique(&self) -> MutexGuard<'_, ()> {
+        self.unique.lock().await
     }
 
     fn stripe(&self, name: &str) -> usize {

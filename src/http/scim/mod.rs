@@ -11,6 +11,7 @@ pub mod people;
 pub mod query;
 mod shown;
 mod sink;
+mod unique;
 pub mod view;
 mod walk;
 pub mod wording;
@@ -29,6 +30,7 @@ use super::message::{Request, Response, SCIM_JSON, answer, empty};
 use super::permit::Permit;
 use super::record::Record;
 use super::route::ScimRoute;
+use crate::dialect::Dialect;
 use crate::dialect::SecretForm;
 use crate::limit::Group;
 use crate::oauth::{Role, Scope};
@@ -52,29 +54,33 @@ pub async fn handle(
 ) -> Response {
     let mut permit = None;
     let outcome = walk(gateway, tenant, route, request, unread, record, &mut permit).await;
-    let mut response = outcome.unwrap_or_else(|refusal| {
-        let (refusal, words) = wording::in_dialect(&tenant.config.dialect, refusal);
-        let throttled = matches!(refusal, Refusal::Limited(_));
-        let mut limits = HeaderMap::new();
-        if let Refusal::Limited(limited) = &refusal {
-            limited.write(&mut limits);
-        }
-        if let Refusal::Scim(error) = &refusal {
-            let kind = error.scim_type.map_or("", |kind| kind.as_str());
-            record.notes.push(format!("refused {kind}"));
-        }
-        let (mut response, Cause(cause)) = refusal.into_response(&request.request_id);
-        record.cause = words.or(cause);
-        if throttled {
-            wording::throttled(&tenant.config.dialect, &mut response);
-        }
-        response.headers_mut().extend(limits);
-        response
-    });
+    let dialect = &tenant.config.dialect;
+    let mut response = outcome.unwrap_or_else(|refusal| refused(dialect, refusal, &request.request_id, record));
     if let Some(permit) = permit {
         permit.write(response.headers_mut());
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The answer to a refused request, or to one refused operation of a bulk request; the record is told why.
+fn refused(dialect: &Dialect, refusal: Refusal, request_id: &str, record: &mut Record) -> Response {
+    let (refusal, words) = wording::in_dialect(dialect, refusal);
+    let throttled = matches!(refusal, Refusal::Limited(_));
+    let mut limits = HeaderMap::new();
+    if let Refusal::Limited(limited) = &refusal {
+        limited.write(&mut limits);
+    }
+    if let Refusal::Scim(error) = &refusal {
+        let kind = error.scim_type.map_or("", |kind| kind.as_str());
+        record.notes.push(format!("refused {kind}"));
+    }
+    let (mut response, Cause(cause)) = refusal.into_response(request_id);
+    record.cause = words.or(cause);
+    if throttled {
+        wording::throttled(dialect, &mut response);
+    }
+    response.headers_mut().extend(limits);
     response
 }
 
@@ -296,9 +302,8 @@ fn discover(surface: &Surface<'_>, route: &ScimRoute, request: &Request) -> Resu
         AttrPath::parse(path).is_ok_and(|path| dialect.offers(&path))
             && (offers_groups(tenant) || path.split('.').next() != Some("groups"))
     };
-    let declared = schema::Selection::default();
     let kinds: &[_] = if offers_groups(tenant) { &ResourceType::ALL } else { &[ResourceType::User] };
-    let offer = schema::Offer { kinds, declared: &declared, attributes: &offered };
+    let offer = schema::Offer { kinds, declared: &tenant.config.schemas, attributes: &offered };
     let one = |list: &Value, id: &str| {
         let same = |one: &&Value| one["id"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(id));
         list["Resources"].as_array().and_then(|all| all.iter().find(same).cloned())

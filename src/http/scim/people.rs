@@ -4,12 +4,14 @@
 //! simply be repeated.
 
 pub(super) mod create;
+mod scope;
 
 use std::fmt;
 
 use serde_json::Value;
 
 use super::shown::{Shown, tag};
+use super::unique;
 use super::view::{self, link_after, visible};
 use crate::dialect::{Accepted, OnDelete, OnDisable, OnExisting};
 use crate::http::error::Refusal;
@@ -74,6 +76,7 @@ impl People<'_> {
         let whole = view::whole(entry.resource.clone(), link.as_ref());
         let mut seen = whole.clone();
         self.tenant.config.dialect.shape(&mut seen);
+        self.tenant.config.schemas.narrow(ResourceType::User, &mut seen);
         Person { entry, whole, seen, link }
     }
 
@@ -102,6 +105,13 @@ impl People<'_> {
         let person = self.read(id).await?;
         record.target = Some(person.entry.key.clone());
         when.decide(person.tag().as_deref(), true).for_change()?;
+        let mut sent = sent;
+        sent.keep_immutable(ResourceType::User, &person.whole)?;
+        let schemas = &self.tenant.config.schemas;
+        // Nothing that is missing keeps a leaver in, and nobody is held to what they never had.
+        if sent.active() != Some(false) && person.whole.check_required(ResourceType::User, schemas).is_ok() {
+            sent.check_required(ResourceType::User, schemas)?;
+        }
         self.change(person, sent, record).await
     }
 
@@ -133,8 +143,9 @@ impl People<'_> {
     /// Carries out the difference between the person as seen and `after`.
     async fn change(&self, person: Person, after: Resource, record: &mut Record) -> Result<Person, Refusal> {
         let dialect = &self.tenant.config.dialect;
-        self.permitted(&person.whole, None, record)?;
+        self.permitted(&person.entry.resource, None, record)?;
         let disables = after.active() == Some(false) && person.whole.active() != Some(false);
+        let after = self.listed(Some(&person.whole), after, disables, record)?;
         let after = if disables {
             let accepted = dialect.accept_disabling(&person.whole, after);
             note_dropped(&accepted.dropped, record);
@@ -143,9 +154,9 @@ impl People<'_> {
         } else {
             self.checked(dialect.accept(Some(&person.whole), after), record)?
         };
-        self.permitted(&person.whole, Some(&after), record)?;
+        self.permitted(&person.entry.resource, Some(&after), record)?;
         let state = person.link.as_ref().map(|link| link.state);
-        if after == person.whole && state.is_some() {
+        if after == person.whole && state.is_some() || self.drops(&after, record)? {
             return Ok(person);
         }
         if dialect.on_disable == OnDisable::Unlink {
@@ -161,6 +172,17 @@ impl People<'_> {
         if disables && dialect.on_disable == OnDisable::Delete {
             return self.remove(person, record).await;
         }
+        let (own, before) = (person.entry.key.as_str(), &person.whole);
+        let claim = unique::claim(self.tenant, ResourceType::User, Some(own), Some(before), &after).await;
+        let (after, _claim) = match claim {
+            Err(_) if disables => {
+                leave_out(std::iter::once("what must be unique"), record);
+                let mut only = person.whole.clone();
+                only.set(&view::active_path(), Value::Bool(false));
+                (only, None)
+            }
+            claim => (after, claim?),
+        };
         let (entry, after) = match self.carry_out(&person, &after, record).await {
             Err(Refusal::Directory(DirectoryError::Invalid { .. } | DirectoryError::Conflict { .. })) if disables => {
                 leave_out(std::iter::once("what the directory refused"), record);
@@ -230,7 +252,7 @@ impl People<'_> {
         let key = person.entry.key.clone();
         record.target = Some(key.clone());
         when.decide(person.tag().as_deref(), true).for_change()?;
-        self.permitted(&person.whole, None, record)?;
+        self.permitted(&person.entry.resource, None, record)?;
         let removed = Link::new(&key, LinkState::Removed);
         match self.tenant.config.dialect.on_delete {
             OnDelete::Delete => {
@@ -317,6 +339,24 @@ impl People<'_> {
             self.store.put_link(self.name(), &link).await?;
         }
         Ok(self.person(entry, Some(link)))
+    }
+
+    /// The resource with only those declared attributes that the tenant lists, and everything that the schemas require; a
+    /// disable is not kept waiting for that.
+    pub(super) fn listed(
+        &self,
+        before: Option<&Resource>,
+        after: Resource,
+        disables: bool,
+        record: &mut Record,
+    ) -> Result<Resource, Refusal> {
+        let (schemas, mut dropped) = (&self.tenant.config.schemas, Vec::new());
+        let after = schemas.sift(ResourceType::User, before, after, &mut dropped);
+        note_dropped(&dropped, record);
+        if self.tenant.config.strict_attributes && !dropped.is_empty() && !disables {
+            return Err(unknown_attributes(&dropped).into());
+        }
+        Ok(after)
     }
 
     /// The accepted resource, or every violation in one error.

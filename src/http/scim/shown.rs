@@ -11,9 +11,7 @@ use crate::scim::ResourceType;
 use crate::scim::command::Projection;
 use crate::scim::etag::{self, Preconditions};
 use crate::scim::filter::Subject;
-use crate::scim::path::AttrPath;
 use crate::scim::resource::{Meta, Resource};
-use crate::scim::schema;
 
 /// A resource ready to be answered.
 pub struct Shown {
@@ -95,18 +93,8 @@ pub fn write_tag(tag: Option<&str>, headers: &mut HeaderMap) {
     headers.extend(tag.and_then(|tag| HeaderValue::from_str(tag).ok()).map(|value| (header::ETAG, value)));
 }
 
-/// Whether an answer shall hold this core attribute, or any part of it.
-pub fn wants(projection: &Projection, name: &str) -> bool {
-    let whole = |path: &AttrPath| path.attribute.is_empty() && path.schema.as_deref().is_some_and(schema::is_core);
-    let named = |path: &AttrPath| path.schema.is_none() && path.attribute == name;
-    let Projection { attributes, excluded } = projection;
-    (attributes.is_empty() || attributes.iter().any(|path| named(path) || whole(path)))
-        && !excluded.iter().any(|path| whole(path) || (named(path) && path.filter.is_none() && path.sub.is_none()))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::scim::command::Query;
 
     #[test]
@@ -124,7 +112,7 @@ mod tests {
             (&format!("excludedAttributes={urn}:members"), false),
             ("attributes=members&excludedAttributes=members", false),
         ] {
-            assert_eq!(wants(&Query::parse(query).unwrap().projection, "members"), wanted, "{query}");
+            assert_eq!(Query::parse(query).unwrap().projection.wants("members"), wanted, "{query}");
         }
     }
 }

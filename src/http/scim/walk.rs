@@ -77,7 +77,8 @@ mod tests {
         let (mut walk, mut all) = (Walk::default(), Vec::new());
         loop {
             let Page { offset, limit } = walk.page();
-            let page: Vec<_> = list.iter().skip(offset as usize).take(limit as usize).cloned().collect();
+            let (offset, limit) = (usize::try_from(offset).unwrap(), usize::try_from(limit).unwrap());
+            let page: Vec<_> = list.iter().skip(offset).take(limit).cloned().collect();
             match walk.take(page, list.len() as u64, String::as_str).unwrap() {
                 Next::More(new) => all.extend(new),
                 Next::Last(new) => {

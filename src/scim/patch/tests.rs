@@ -348,6 +348,7 @@ fn what_cannot_be_applied_says_which_operation_and_why() {
             "noTarget",
             "selects no entry",
         ),
+        (json!({"op": "add", "path": "emails[type eq \"\"].value", "value": "x"}), "noTarget", "selects no entry"),
         (json!({"op": "add", "path": "title[value eq \"x\"]", "value": "x"}), "invalidPath", "title is no list"),
         (json!({"op": "add", "path": "emails[type eq work].value", "value": "x"}), "invalidPath", "character 16"),
         (json!({"op": "add", "path": 7, "value": "x"}), "invalidPath", "path is a number"),
@@ -429,4 +430,37 @@ fn a_list_keeps_its_bound() {
 fn changes_do_not_print_values() {
     let operations = parse(br#"{"Operations": [{"op": "add", "path": "title", "value": "secret"}]}"#).unwrap();
     assert_eq!(format!("{operations:?}"), "[Change(1: Add title)]");
+}
+
+#[test]
+fn a_group_has_its_own_attributes() {
+    let group =
+        Resource::parse(ResourceType::Group, br#"{"displayName": "Sales", "externalId": "e"}"#).unwrap().resource;
+    let patched = |operation: &Value| {
+        let body = json!({"Operations": [operation]}).to_string();
+        apply(ResourceType::Group, &group, &parse(body.as_bytes()).unwrap())
+    };
+    for (operation, display, dropped) in [
+        (json!({"op": "Replace", "path": "displayName", "value": "EMEA"}), "EMEA", ""),
+        (json!({"op": "replace", "value": {"id": "g", "displayName": "EMEA"}}), "EMEA", ""),
+        (
+            json!({"op": "replace", "value": {"urn:ietf:params:scim:schemas:core:2.0:Group:displayName": "EMEA"}}),
+            "EMEA",
+            "",
+        ),
+        (json!({"op": "replace", "path": "userName", "value": "x"}), "Sales", "userName"),
+        (json!({"op": "replace", "path": "manager", "value": "x"}), "Sales", &format!("{ENTERPRISE}:manager")),
+        (
+            json!({"op": "replace", "value": {ENTERPRISE: {"department": "D"}}}),
+            "Sales",
+            &format!("{ENTERPRISE}:department"),
+        ),
+    ] {
+        let applied = patched(&operation);
+        assert_eq!(applied.refused, vec![], "{operation}");
+        assert_eq!(applied.after.as_map()["displayName"], display, "{operation}");
+        assert_eq!(applied.dropped.join(" "), dropped, "{operation}");
+    }
+    let refused = patched(&json!({"op": "remove", "path": "displayName"})).refused;
+    assert!(refused[0].error.detail.contains("displayName is required"));
 }

@@ -52,7 +52,7 @@ fn acme() -> Selection {
                 with("building", Kind::String, |it| (it.mutability, it.required) = (Mutability::Immutable, true)),
                 with("room", Kind::String, |_| {}),
                 with("code", Kind::String, |it| {
-                    (it.mutability, it.returned) = (Mutability::WriteOnly, Returned::Never)
+                    (it.mutability, it.returned) = (Mutability::WriteOnly, Returned::Never);
                 }),
                 with("floor", Kind::Integer, |it| it.returned = Returned::Always),
                 with("desk", Kind::String, |it| it.returned = Returned::Request),

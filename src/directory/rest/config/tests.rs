@@ -4,8 +4,11 @@ use super::*;
 
 fn valid() -> Draft {
     let text = |pairs: &[(&str, &str)]| pairs.iter().map(|&(a, b)| (a.to_owned(), b.to_owned())).collect();
-    let field =
-        |field: &str, kind: Option<&str>| Attribute { field: field.into(), kind: kind.map(Into::into), default: None };
+    let field = |field: &str, kind: Option<&str>| Attribute {
+        field: field.into(),
+        kind: kind.map(Into::into),
+        ..Attribute::default()
+    };
     Draft {
         url: "https://hr.example.com/api".into(),
         operations: text(&[

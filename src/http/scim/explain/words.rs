@@ -267,6 +267,23 @@ fn operation(operation: &Operation) -> String {
     }
 }
 
+/// What becomes of a request about groups: of them the dialects say no more than whether there are any.
+pub fn judged_group(request: &Request, group: &Supposed, record: &Record, refusal: Option<String>) -> Vec<String> {
+    let mut lines: Vec<String> = group.line.iter().chain(&record.notes).cloned().collect();
+    match (refusal, &request.method) {
+        (Some(detail), _) => lines.push(format!("refused: {detail}")),
+        (None, &Method::GET | &Method::HEAD) => {}
+        (None, _) => lines.push("accepted".to_owned()),
+    }
+    let about_members = match request.method {
+        Method::PATCH => Some("members are added and removed; who else is one is neither read nor answered"),
+        Method::PUT => Some("silence about members keeps them; a list replaces them, an empty one removes all"),
+        _ => None,
+    };
+    lines.extend(about_members.map(str::to_owned));
+    lines
+}
+
 /// The dialect's verdict, and what its words mean.
 pub fn judged(
     dialect: &Dialect,

@@ -7,6 +7,8 @@ use super::{Group, Groups, display_name, taken};
 use crate::http::error::Refusal;
 use crate::http::record::Record;
 use crate::http::scim::people::create::{is_ours, is_settled};
+use crate::http::scim::people::note_dropped;
+use crate::http::scim::unique;
 use crate::ports::{Directory as _, DirectoryError, Entry, GroupChange, Lookup, Page};
 use crate::scim::path::AttrPath;
 use crate::scim::resource::Resource;
@@ -20,6 +22,10 @@ impl Groups<'_> {
         let body = Digest::of(Value::Object(sent.as_map().clone()).to_string().as_bytes());
         let members = members::take(&mut sent).unwrap_or_default();
         let display_name = display_name(&sent)?.to_owned();
+        let mut dropped = Vec::new();
+        let sent = self.listed(None, sent, &mut dropped)?;
+        note_dropped(&dropped, record);
+        sent.check_required(ResourceType::Group, &self.tenant.config.schemas)?;
         let _alone = self.tenant.locks.display_name(&display_name).await;
         // No person's user name begins with NUL.
         let name = Digest::of(format!("\0group\0{}", display_name.to_lowercase()).as_bytes());
@@ -48,6 +54,7 @@ impl Groups<'_> {
     ) -> Result<Group, Refusal> {
         let mut wanted = sent.clone();
         self.strip(&mut wanted, record);
+        let _claim = unique::claim(self.tenant, ResourceType::Group, None, None, &wanted).await?;
         let entry = match self.tenant.directory.create_group(&wanted, members).await {
             Ok(entry) => entry,
             Err(DirectoryError::Conflict { .. }) => {

@@ -17,7 +17,7 @@ use crate::dialect::{OnDisable, OnExisting};
 use crate::http::error::Refusal;
 use crate::http::record::Record;
 use crate::http::scim::people::Person;
-use crate::http::scim::view;
+use crate::http::scim::{unique, view};
 use crate::ports::{Directory as _, DirectoryError, Entry, Lookup, Page};
 use crate::scim::ResourceType;
 use crate::scim::error::ScimError;
@@ -49,11 +49,16 @@ impl Create<'_> {
 impl People<'_> {
     /// Creates the person, or links the one who is there, as the dialect has it.
     pub async fn create(&self, sent: Resource, record: &mut Record) -> Result<Person, Refusal> {
+        let sent = self.listed(None, sent, false, record)?;
         let accepted = self.tenant.config.dialect.accept(None, sent);
         let resource = &self.checked(accepted, record)?;
+        resource.check_required(ResourceType::User, &self.tenant.config.schemas)?;
         let Some(user_name) = resource.user_name() else {
             return Err(ScimError::invalid_value("userName: is required; map it from userPrincipalName").into());
         };
+        if self.drops(resource, record)? {
+            return Ok(self.never_created(resource, user_name));
+        }
         self.permitted(resource, None, record)?;
         let mut spelt = resource.clone();
         self.tenant.config.dialect.spell(None, &mut spelt);
@@ -87,6 +92,7 @@ impl People<'_> {
             }
         }
         self.strip(&mut wanted, record);
+        let _claim = unique::claim(self.tenant, ResourceType::User, None, None, &wanted).await?;
         match self.tenant.directory.create(&wanted).await {
             Ok(entry) => self.remember(entry, LinkState::Managed, create.resource, None).await,
             Err(DirectoryError::Conflict { attribute }) => self.existing(create, attribute, record).await,
