@@ -2,55 +2,23 @@
 //!
 //! `cargo bench --bench expression [-- ROUNDS]`. One core, no allocator of our own; the best of several runs is printed.
 
+#[path = "support/table.rs"]
+mod table;
+
 use std::hint::black_box;
 use std::time::Instant;
 
 use portcullis::mapping::expression::{Expression, Input, Moment, Scim};
-use portcullis::mapping::{Line, Table};
 use portcullis::scim::path::AttrPath;
 use portcullis::scim::resource::Resource;
-use serde_json::{Map, json};
-
-const LINES: [(&str, &str, Option<&str>, Option<&str>); 10] = [
-    ("userName", "username", None, None),
-    ("active", "enabled", None, None),
-    ("name.givenName", "first_name", None, None),
-    ("name.familyName", "last_name", Some("NormalizeDiacritics([name.familyName])"), Some("[last_name]")),
-    (
-        "displayName",
-        "display",
-        Some("Coalesce([displayName], Join(\" \", [name.givenName], [name.familyName]))"),
-        Some("[display]"),
-    ),
-    ("emails[type eq \"work\"].value", "mail", Some("ToLower([emails[type eq \"work\"].value])"), Some("[mail]")),
-    (
-        "phoneNumbers[type eq \"work\"].value",
-        "phone",
-        Some("StripSpaces([phoneNumbers[type eq \"work\"].value])"),
-        Some("[phone]"),
-    ),
-    ("userType", "class", Some("Switch([userType], , \"Employee\", \"E\", \"Guest\", \"G\")"), None),
-    ("title", "job", Some("Left([title], 40)"), Some("[job]")),
-    (
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
-        "dept",
-        Some("Append([department], \"-x\")"),
-        None,
-    ),
-];
+use serde_json::json;
 
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
     let rounds = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(100_000_u32);
-    let columns = LINES.map(|(path, field, write, read)| {
-        let owned = |text: Option<&str>| text.map(str::to_owned);
-        let kind = (path == "active").then(|| "boolean".to_owned());
-        let line = Line { field: field.into(), kind, write: owned(write), read: owned(read), ..Line::default() };
-        line.attribute(AttrPath::parse(path).expect("a path")).expect("a line")
-    });
-    let table = Table::new(columns.into(), Map::new()).expect("a table");
+    let table = table::typical();
     let body = json!({
         "userName": "ada@example.com", "active": true, "displayName": "Ada Lovelace", "title": "Analyst", "userType": "Employee",
         "name": {"givenName": "Ada", "familyName": "Lovelace"},

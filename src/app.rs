@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Diagnostics, DirectoryConfig, Environment, Loaded, watch};
 use crate::directory::embedded::Embedded;
+use crate::directory::ldap::Ldap;
 use crate::directory::rest::Rest;
 use crate::directory::scim::Scim;
 use crate::directory::sql::Sql;
@@ -298,6 +299,9 @@ async fn open(name: &str, config: &DirectoryConfig, clock: &Clock) -> Result<dir
         DirectoryConfig::Embedded(config) => Embedded::open(config, clock.clone()).await.map(Connector::from),
         DirectoryConfig::Rest(config) => Rest::new(config.clone(), clock.clone()).map(Connector::from),
         DirectoryConfig::Scim(config) => Scim::new(config.clone(), clock.clone()).map(Connector::from),
+        DirectoryConfig::Ldap(config) => {
+            Ldap::new(config.clone(), clock.clone(), Random::system()).map(Connector::from)
+        }
         DirectoryConfig::Sql(config) => Sql::new(config.clone(), clock.clone(), Random::system()).map(Connector::from),
     };
     match connector {

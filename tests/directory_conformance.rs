@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use support::databases;
 use support::legacy::Legacy;
 use support::sample;
+use support::slapd::{self, Slapd};
 
 const ALL: Page = Page { offset: 0, limit: 1000 };
 
@@ -28,6 +29,7 @@ struct Subject {
     directory: Any,
     file: Option<tempfile::TempDir>,
     _legacy: Option<Legacy>,
+    _slapd: Option<Slapd>,
 }
 
 async fn subjects() -> Vec<Subject> {
@@ -37,17 +39,30 @@ async fn subjects() -> Vec<Subject> {
     let file = Embedded::open(&config, clock.clone()).await.unwrap();
     let memory = Embedded::open(&embedded::Config::memory(), clock.clone()).await.unwrap();
     let mut subjects = vec![
-        Subject { name: "embedded", directory: Any::new("a", file, clock.clone()), file: Some(folder), _legacy: None },
+        Subject {
+            name: "embedded",
+            directory: Any::new("a", file, clock.clone()),
+            file: Some(folder),
+            _legacy: None,
+            _slapd: None,
+        },
         Subject {
             name: "embedded in memory",
             directory: Any::new("b", memory, clock.clone()),
             file: None,
             _legacy: None,
+            _slapd: None,
         },
     ];
     let folder = tempfile::tempdir().unwrap();
     for (name, sql) in databases::all(folder.path()).await {
-        subjects.push(Subject { name, directory: Any::new("s", sql, clock.clone()), file: None, _legacy: None });
+        subjects.push(Subject {
+            name,
+            directory: Any::new("s", sql, clock.clone()),
+            file: None,
+            _legacy: None,
+            _slapd: None,
+        });
     }
     subjects[2].file = Some(folder);
     for (name, edit) in sample::VARIANTS {
@@ -59,6 +74,7 @@ async fn subjects() -> Vec<Subject> {
             directory: Any::new("c", rest, clock.clone()),
             file: None,
             _legacy: Some(legacy),
+            _slapd: None,
         });
     }
     for (name, edit) in sample::SCIM_VARIANTS {
@@ -70,7 +86,13 @@ async fn subjects() -> Vec<Subject> {
             directory: Any::new("d", scim, clock.clone()),
             file: None,
             _legacy: Some(legacy),
+            _slapd: None,
         });
+    }
+    for (name, edit) in slapd::VARIANTS {
+        let Some(slapd) = Slapd::start().await else { break };
+        let directory = Any::new("l", Slapd::directory(edit(slapd.draft())), clock.clone());
+        subjects.push(Subject { name, directory, file: None, _legacy: None, _slapd: Some(slapd) });
     }
     subjects
 }
@@ -82,7 +104,7 @@ where
 {
     for subject in subjects().await {
         println!("{}", subject.name);
-        let Subject { name, directory, file: _file, _legacy } = subject;
+        let Subject { name, directory, file: _file, _legacy, _slapd } = subject;
         conversation(name, directory).await;
     }
 }
@@ -387,6 +409,7 @@ async fn membership_changes_by_what_is_added_and_removed() {
         for number in 0..5 {
             keys.push(directory.create(&ada(number)).await.unwrap().key);
         }
+        keys.sort();
         let sales = directory.create_group(&group("Sales"), &[]).await.unwrap();
         let change = |add: &[&String], remove: &[&String]| GroupChange {
             before: group("Sales"),

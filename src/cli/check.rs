@@ -166,6 +166,7 @@ fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
     let place = match &tenant.directory {
         DirectoryConfig::Embedded(embedded) => format!(", {}", embedded.path.display()),
         DirectoryConfig::Rest(_) | DirectoryConfig::Scim(_) => String::new(),
+        DirectoryConfig::Ldap(ldap) => format!(", {}", ldap.place()),
         DirectoryConfig::Sql(sql) => format!(", {}", sql.place()),
     };
     row(out, "Directory", format_args!("{kind}{place}"));
@@ -203,6 +204,7 @@ fn explain_tenant(out: &mut String, tenant: &Tenant, config: &Config) {
 fn mappings(tenant: &Tenant) -> Vec<String> {
     match &tenant.directory {
         DirectoryConfig::Rest(rest) => rest.table().columns().iter().filter_map(Column::said).collect(),
+        DirectoryConfig::Ldap(ldap) => ldap.columns().filter_map(Column::said).collect(),
         DirectoryConfig::Sql(sql) => sql.columns().filter_map(Column::said).collect(),
         DirectoryConfig::Embedded(_) | DirectoryConfig::Scim(_) => Vec::new(),
     }

@@ -10,29 +10,27 @@ use serde_json::Value as Json;
 use super::DirectoryConfig;
 use super::diagnostic::Severity;
 use super::directory_sql;
-use super::load::later;
 use super::reader::{Section, choose};
 use super::tenant::Context;
 use super::value::{Value, advice};
 use crate::directory::rest::{Attribute, Draft};
 use crate::directory::{embedded, rest};
 
-const KINDS: [&str; 4] = ["embedded", "rest", "scim", "sql"];
+const KINDS: [&str; 5] = ["embedded", "rest", "scim", "ldap", "sql"];
 pub(super) const TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(5);
 
 /// Reads the directory of the tenant `name`.
 pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) -> Option<DirectoryConfig> {
     let kind = section.required("kind", "kind = \"embedded\"").and_then(|value| {
         value.parse(|text| {
-            KINDS.into_iter().find(|kind| *kind == text).ok_or_else(|| match text {
-                "ldap" => later("as directory", "choose `embedded`, `rest`, `scim` or `sql`"),
-                _ => advice("is no kind of directory", choose(text, &KINDS)),
-            })
+            let known = KINDS.into_iter().find(|kind| *kind == text);
+            known.ok_or_else(|| advice("is no kind of directory", choose(text, &KINDS)))
         })
     });
     match kind {
         Some("embedded") => embedded(section, name, context).map(DirectoryConfig::Embedded),
         Some("scim") => super::directory_scim::read(section).map(DirectoryConfig::Scim),
+        Some("ldap") => super::directory_ldap::read(section).map(DirectoryConfig::Ldap),
         Some("sql") => directory_sql::read(section).map(DirectoryConfig::Sql),
         Some(_) => rest(section).map(DirectoryConfig::Rest),
         None => {

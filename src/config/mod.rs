@@ -12,6 +12,7 @@ mod cover;
 mod diagnostic;
 mod dialect;
 mod directory;
+mod directory_ldap;
 mod directory_rest;
 mod directory_scim;
 mod directory_sql;
@@ -47,7 +48,7 @@ pub use switches::Switches;
 pub use words::span;
 
 use crate::dialect::Dialect;
-use crate::directory::{embedded, rest, scim, sql};
+use crate::directory::{embedded, ldap, rest, scim, sql};
 use crate::limit;
 use crate::mapping::scope;
 use crate::oauth::refresh::Lifetime;
@@ -230,6 +231,8 @@ pub enum DirectoryConfig {
     Rest(rest::Config),
     /// Another SCIM server.
     Scim(scim::Config),
+    /// An LDAP server.
+    Ldap(ldap::Config),
     /// Tables of a database.
     Sql(sql::Config),
 }
@@ -241,6 +244,7 @@ impl DirectoryConfig {
             Self::Embedded(_) => "embedded",
             Self::Rest(_) => "rest",
             Self::Scim(_) => "scim",
+            Self::Ldap(_) => "ldap",
             Self::Sql(_) => "sql",
         }
     }

@@ -300,7 +300,9 @@ fn tenants(gateway: &Gateway) -> Vec<Arc<Runtime>> {
 fn embedded(tenant: &Runtime) -> Option<&Embedded> {
     match tenant.directory.connector() {
         Connector::Embedded(embedded) => Some(embedded),
-        Connector::Rest(_) | Connector::Scim(_) | Connector::Sql(_) | Connector::Imagined(_) => None,
+        Connector::Rest(_) | Connector::Scim(_) | Connector::Ldap(_) | Connector::Sql(_) | Connector::Imagined(_) => {
+            None
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls_pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -334,6 +335,25 @@ pub(crate) fn tls(wanted: bool) -> Result<rustls::ClientConfig, String> {
             return Err(format!("no trusted certificates found on this machine (SSL_CERT_FILE, SSL_CERT_DIR){why}"));
         }
     }
+    trusting(roots)
+}
+
+/// The same with these trust roots.
+///
+/// # Errors
+/// Says why they are none.
+pub(crate) fn tls_with(certificates: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| format!("a trusted root is no certificate: {error}"))?;
+    }
+    if roots.is_empty() {
+        return Err("the file of trusted roots holds no certificate".into());
+    }
+    trusting(roots)
+}
+
+fn trusting(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -13,7 +13,7 @@ use super::scim::known::Known;
 use super::scim::plan::{equals, operations};
 use super::scim::{self};
 use super::unasked;
-use super::{embedded, sql};
+use super::{embedded, ldap, sql};
 use crate::mapping::expression::Moment;
 use crate::ports::{Directory, DirectoryError, Entry, Found, GroupChange, Lookup, Members, Membership, Page};
 use crate::scim::path::AttrPath;
@@ -33,6 +33,8 @@ pub enum Kind {
     Rest(Box<rest::Config>),
     /// Another SCIM server, which says nothing of itself.
     Scim(Box<scim::Config>),
+    /// An LDAP server.
+    Ldap(Box<ldap::Config>),
     /// Tables of a database.
     Sql(Box<sql::Config>),
 }
@@ -53,7 +55,7 @@ pub enum Asked {
         /// The JSON body.
         body: Option<Value>,
     },
-    /// Work on the gateway's own file, or in a database.
+    /// Work on the gateway's own file, in a database or on an LDAP server.
     Own {
         /// What is done.
         purpose: String,
@@ -103,7 +105,7 @@ impl Imagined {
     pub fn has(&self, key: &str) -> bool {
         let possible = match &self.kind {
             Kind::Embedded(_) => embedded::is_key(key),
-            Kind::Sql(_) => !key.is_empty(),
+            Kind::Ldap(_) | Kind::Sql(_) => !key.is_empty(),
             Kind::Rest(config) => config.plan_read(key).is_some(),
             Kind::Scim(config) => config.plan_read(ResourceType::User, key).is_some(),
         };
@@ -118,10 +120,11 @@ impl Imagined {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
     }
 
-    /// Notes work on the gateway's own file, or in a database.
+    /// Notes work on the gateway's own file, in a database or on an LDAP server.
     fn own(&self, what: impl std::fmt::Display, values: Option<Value>) {
         let place = match &self.kind {
             Kind::Embedded(config) => config.path.display().to_string(),
+            Kind::Ldap(config) => config.place().to_owned(),
             Kind::Sql(config) => config.place(),
             Kind::Rest(_) | Kind::Scim(_) => String::new(),
         };
@@ -216,7 +219,7 @@ impl Directory for Imagined {
             return Ok(self.groups().iter().find(|group| group.key == key && embedded::is_group_key(key)).cloned());
         }
         match &self.kind {
-            Kind::Embedded(_) | Kind::Sql(_) => {
+            Kind::Embedded(_) | Kind::Ldap(_) | Kind::Sql(_) => {
                 self.own(format_args!("read the person {key}"), None);
                 Ok(self.person(key).filter(|_| self.has(key)))
             }
@@ -237,8 +240,8 @@ impl Directory for Imagined {
             return self.find_groups(lookup);
         }
         match (&self.kind, lookup) {
-            (Kind::Embedded(_) | Kind::Sql(_), Lookup::All) => self.own(EVERYBODY, None),
-            (Kind::Embedded(_) | Kind::Sql(_), Lookup::Equal { path, value }) => {
+            (Kind::Embedded(_) | Kind::Ldap(_) | Kind::Sql(_), Lookup::All) => self.own(EVERYBODY, None),
+            (Kind::Embedded(_) | Kind::Ldap(_) | Kind::Sql(_), Lookup::Equal { path, value }) => {
                 let sought = Map::from_iter([(path.to_string(), value.clone().into())]);
                 self.own(format_args!("find who has this {path}"), Some(Value::Object(sought)));
             }
@@ -273,7 +276,7 @@ impl Directory for Imagined {
 
     async fn create(&self, person: &Resource) -> Result<Entry, DirectoryError> {
         let held = match &self.kind {
-            Kind::Embedded(_) | Kind::Sql(_) => {
+            Kind::Embedded(_) | Kind::Ldap(_) | Kind::Sql(_) => {
                 self.own("add a person", Some(Value::Object(person.as_map().clone())));
                 person.clone()
             }
@@ -299,7 +302,7 @@ impl Directory for Imagined {
 
     async fn update(&self, key: &str, before: &Resource, after: &Resource) -> Result<Entry, DirectoryError> {
         let held = match &self.kind {
-            Kind::Embedded(_) | Kind::Sql(_) => {
+            Kind::Embedded(_) | Kind::Ldap(_) | Kind::Sql(_) => {
                 self.own(format_args!("change the person {key}"), Some(difference(before, after)));
                 after.clone()
             }
@@ -361,7 +364,7 @@ impl Directory for Imagined {
             return Ok(());
         }
         match &self.kind {
-            Kind::Embedded(_) | Kind::Sql(_) => self.own(format_args!("remove the person {key}"), None),
+            Kind::Embedded(_) | Kind::Ldap(_) | Kind::Sql(_) => self.own(format_args!("remove the person {key}"), None),
             Kind::Rest(config) => {
                 self.call(config, format!("remove the person {key}"), config.plan_delete(key).as_ref());
             }
@@ -436,6 +439,7 @@ impl Directory for Imagined {
         match &self.kind {
             Kind::Embedded(_) if kind == ResourceType::Group => embedded::finds_groups_by(path),
             Kind::Embedded(_) => embedded::finds_by(path),
+            Kind::Ldap(config) => config.finds_by(ResourceType::User, path),
             Kind::Sql(config) => config.finds_by(ResourceType::User, path),
             Kind::Rest(config) => config.finds_by(path),
             Kind::Scim(_) => scim::filtered(ResourceType::User, path).is_some(),
@@ -446,6 +450,7 @@ impl Directory for Imagined {
         match &self.kind {
             Kind::Embedded(_) if kind == ResourceType::Group => embedded::holds_of_groups(path),
             Kind::Embedded(_) => embedded::holds(path),
+            Kind::Ldap(config) => config.holds(ResourceType::User, path),
             Kind::Sql(config) => config.holds(ResourceType::User, path),
             Kind::Rest(config) => config.holds(path),
             Kind::Scim(config) => Known::default().holds(config, ResourceType::User, path),

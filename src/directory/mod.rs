@@ -5,6 +5,7 @@
 pub mod client;
 pub mod embedded;
 pub mod imagined;
+pub mod ldap;
 mod merge;
 mod meter;
 pub mod rest;
@@ -20,6 +21,7 @@ use crate::types::Clock;
 
 use self::embedded::Embedded;
 use self::imagined::Imagined;
+use self::ldap::Ldap;
 use self::meter::{Meter, Operation};
 use self::rest::Rest;
 use self::scim::Scim;
@@ -33,6 +35,8 @@ pub enum Connector {
     Rest(Box<Rest>),
     /// Another SCIM server.
     Scim(Box<Scim>),
+    /// An LDAP server.
+    Ldap(Box<Ldap>),
     /// A database.
     Sql(Box<Sql>),
     /// One of these that is only imagined, for `portcullis explain`.
@@ -54,6 +58,12 @@ impl From<Rest> for Connector {
 impl From<Scim> for Connector {
     fn from(scim: Scim) -> Self {
         Self::Scim(Box::new(scim))
+    }
+}
+
+impl From<Ldap> for Connector {
+    fn from(ldap: Ldap) -> Self {
+        Self::Ldap(Box::new(ldap))
     }
 }
 
@@ -90,6 +100,7 @@ impl Any {
     pub async fn close(&self) {
         match &self.connector {
             Connector::Embedded(embedded) => embedded.close().await,
+            Connector::Ldap(ldap) => ldap.close(),
             Connector::Sql(sql) => sql.close().await,
             Connector::Rest(_) | Connector::Scim(_) | Connector::Imagined(_) => {}
         }
@@ -104,6 +115,7 @@ macro_rules! delegate {
                 Connector::Embedded($directory) => $call.await,
                 Connector::Rest($directory) => $call.await,
                 Connector::Scim($directory) => $call.await,
+                Connector::Ldap($directory) => $call.await,
                 Connector::Sql($directory) => $call.await,
                 Connector::Imagined($directory) => $call.await,
             }
@@ -119,6 +131,7 @@ macro_rules! known {
             Connector::Embedded($directory) => $answer,
             Connector::Rest($directory) => $answer,
             Connector::Scim($directory) => $answer,
+            Connector::Ldap($directory) => $answer,
             Connector::Sql($directory) => $answer,
             Connector::Imagined($directory) => $answer,
         }

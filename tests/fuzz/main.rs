@@ -105,6 +105,19 @@ const WORDS: &[&str] = &[
     "((((((((",
     "not(not(",
     "emails[type eq \"work\"].value",
+    "Join(\" \", [name.givenName], ",
+    "Replace([userName], , \"(?<a>.*)@\", , \"${a}\", , )",
+    "Switch([title], \"x\", ",
+    "IIF([active], ",
+    "FormatDateTime(",
+    "DateAdd(\"yyyy\", ",
+    "Coalesce(",
+    "Mid(",
+    "[title]",
+    "&H7F",
+    " & ",
+    " <> ",
+    ", , ",
 ];
 
 /// A generator that repeats for a seed (xorshift64*).
@@ -196,5 +209,15 @@ fn no_input_panics_hangs_or_overflows() {
         let driven = thread.spawn(move || drive(target, count, seed)).expect("a thread").join();
         assert!(driven.is_ok(), "{} failed; the input stands above", target.0);
         println!("{}: {count} inputs in {:.1?}", target.0, begun.elapsed());
+    }
+}
+
+/// A case in a folder that no target reads would be kept for nothing.
+#[test]
+fn every_folder_of_the_corpus_has_its_target() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    for entry in fs::read_dir(folder).expect("the corpus") {
+        let name = entry.expect("an entry").file_name();
+        assert!(ALL.iter().any(|(target, _)| name == *target), "{name:?} has no target");
     }
 }

@@ -1,6 +1,7 @@
 //! The entry points: each takes any bytes and must neither panic nor hang nor overflow the stack, and holds what it reads to
 //! a few laws.
 
+use portcullis::mapping::expression;
 use portcullis::scim::bulk::{self, Bulk, Limits, Operation};
 use portcullis::scim::command::{Projection, Query};
 use portcullis::scim::cursor;
@@ -18,7 +19,7 @@ const META: Meta<'_> = Meta { id: "u1", location: "https://x/u1", created: None,
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Target; 7] = [
+pub const ALL: [Target; 8] = [
     ("filter", filter),
     ("path", path),
     ("query", query),
@@ -26,6 +27,7 @@ pub const ALL: [Target; 7] = [
     ("patch", patch),
     ("bulk", bulk),
     ("header", header),
+    ("expression", mapping),
 ];
 
 fn ada() -> Resource {
@@ -53,6 +55,11 @@ pub fn path(data: &[u8]) {
     let mut ada = ada();
     let _ = (path.definition(), path.leaf(), ada.get(&path), ada.text(&path));
     ada.remove(&path);
+}
+
+/// An expression reads back as it prints, and is answered within its bounds.
+pub fn mapping(data: &[u8]) {
+    expression::exercise(&String::from_utf8_lossy(data));
 }
 
 /// A query, by GET and by POST.

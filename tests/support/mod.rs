@@ -18,6 +18,7 @@ mod people;
 pub mod process;
 pub mod sample;
 mod scim_side;
+pub mod slapd;
 
 use portcullis::http::gateway::Gateway;
 use portcullis::oauth::opaque;

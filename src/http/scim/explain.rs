@@ -234,6 +234,7 @@ fn imagine(tenant: &Arc<Tenant>, person: &Supposed, clock: &Clock) -> Runtime {
         DirectoryConfig::Embedded(config) => Kind::Embedded(config.clone()),
         DirectoryConfig::Rest(config) => Kind::Rest(Box::new(config.clone())),
         DirectoryConfig::Scim(config) => Kind::Scim(Box::new(config.clone())),
+        DirectoryConfig::Ldap(config) => Kind::Ldap(Box::new(config.clone())),
         DirectoryConfig::Sql(config) => Kind::Sql(Box::new(config.clone())),
     };
     let moment = Moment { now: clock.now(), random: Some(Random::seeded(0)) };

@@ -331,7 +331,11 @@ impl Patch {
         };
         let mut made = None;
         if chosen.is_empty() {
+            // As if it had been sent: a filter may name what no entry can hold, such as an empty text.
             let entry = Value::Object(filter.map(entries::template).unwrap_or_default());
+            let whole = Place::of(path.schema.as_deref(), &path.attribute);
+            let entry = normalise::complex(attribute, entry, whole, &mut self.dropped)?;
+            let entry = entry.unwrap_or_else(|| Value::Object(Map::new()));
             if filter.is_some_and(|filter| !entries::matches(&entry, filter, Some(attribute))) {
                 return Err(ScimError::no_target(format!(
                     "{path} selects no entry, and none can be made from its filter; select by type eq \"…\" instead"
