@@ -125,11 +125,59 @@ fn what_is_later_work_says_so() {
             "5:7: `redis://127.0.0.1` is Redis, which is not in this version (write \"memory:\")",
         ),
         (
-            "[tenants.b]\ndialect = \"./acme.toml\"\ndirectory.kind = \"ldap\"",
+            "[tenants.b]\ndialect = \"./acme.toml\"\ndirectory.kind = \"ldpa\"",
             "5:11: cannot read the dialect `./acme.toml`: No such file or directory (os error 2) (name a TOML file that the gateway may read; relative paths start at the configuration file)\n\
-             6:18: `ldap` as directory is not in this version (choose `embedded`, `rest`, `scim` or `sql`)",
+             6:18: `ldpa` is no kind of directory (did you mean `ldap`?)",
         ),
     ]);
+}
+
+#[test]
+fn ldap_directories() {
+    let head = "[tenants.b]\ndialect = \"standard\"\n[tenants.b.directory]\nkind = \"ldap\"\n";
+    let people = "[tenants.b.directory.people]\nobject_classes = [\"inetOrgPerson\"]\nnaming = \"uid\"\n";
+    let active = "disabled = { attribute = \"employeeType\", value = \"off\" }\n";
+    let name = "attributes = { userName = \"uid\" }\n";
+    for (text, wanted) in [
+        (
+            String::new(),
+            "6:1: `url` is missing in [tenants.b.directory] (add `url = \"env:DIRECTORY_URL\"`)\n\
+             6:1: `people` is missing in [tenants.b.directory] (add `[tenants.NAME.directory.people]`)",
+        ),
+        (
+            format!("url = \"https://ldap.example\"\n{people}{name}{active}"),
+            "8:7: `url`: is no address of an LDAP server: write scheme, host and perhaps port, such as \"ldaps://ldap.example.com\"",
+        ),
+        (
+            format!(
+                "url = \"ldap://ldap.example\"\nstarttls = false\nbind_dn = \"cn=a\"\nbase = \"example\"\n{people}{name}{active}"
+            ),
+            "6:1: `bind_password`: is missing: `bind_dn` and `bind_password` go together\n\
+             9:12: `starttls`: would send passwords and people over the network in clear: write ldaps://, leave `starttls` to its default, or, if the network itself is safe, write plaintext = true\n\
+             11:8: `base`: is no name such as \"ou=people,dc=example\"",
+        ),
+        (
+            format!("url = \"ldaps://ldap.example\"\n{people}{name}"),
+            "9:1: `disabled`: is missing: say how somebody is disabled (attribute and value, attribute and mask, or base)",
+        ),
+        (
+            format!(
+                "url = \"ldaps://ldap.example\"\n{people}{name}disabled = {{ attribute = \"a\", base = \"ou=b\" }}"
+            ),
+            "13:12: `disabled`: must hold attribute and value (perhaps enabled), attribute and mask (perhaps initial), or base",
+        ),
+        (
+            format!(
+                "url = \"ldaps://ldap.example\"\n{people}filter = \"uid=*)\"\nattributes = {{ title = \"entryUUID\" }}\n{active}"
+            ),
+            "11:10: `naming`: \"uid\" is neither among the attributes nor the fields\n\
+             12:10: `filter`: is no LDAP filter: write it like \"(objectClass=person)\"\n\
+             13:14: `userName`: is missing: name the attribute of userName\n\
+             13:24: `title`: \"entryUUID\" is the server's own to fill",
+        ),
+    ] {
+        table(&[(format!("{head}{text}").as_str(), wanted)]);
+    }
 }
 
 #[test]

@@ -357,7 +357,7 @@ async fn listed(directory: &Any, key: &str) -> Vec<String> {
 #[tokio::test]
 async fn groups_are_kept_and_found() {
     use ResourceType::{Group, User};
-    with_every(async |name, directory| {
+    Box::pin(with_every(async |name, directory| {
         if !directory.offers(Group) {
             return;
         }
@@ -394,7 +394,7 @@ async fn groups_are_kept_and_found() {
         assert_eq!(listed(&directory, &all.key).await, [""; 0]);
         assert_eq!(directory.delete(Group, &sales.key).await, Err(DirectoryError::NotFound));
         assert_eq!(directory.members(&sales.key, ALL).await, Err(DirectoryError::NotFound));
-    })
+    }))
     .await;
 }
 

@@ -192,7 +192,7 @@ async fn somebody_who_is_disabled_by_moving_stays_in_their_groups() {
     let moved = directory.update(&made.key, &made.resource, &off).await.unwrap();
     assert_eq!((moved.key.as_str(), &moved.resource), (made.key.as_str(), &off));
     assert_eq!(seen(&slapd, "(uid=ada.left)").await[0].dn, "uid=ada.left,ou=leavers,dc=example,dc=test");
-    assert_eq!(directory.has_members(&group.key, &[&made.key]).await.unwrap(), [made.key.clone()]);
+    assert_eq!(directory.has_members(&group.key, &[&made.key]).await.unwrap(), std::slice::from_ref(&made.key));
     let taken = Err(DirectoryError::Conflict { attribute: "userName".into() });
     assert_eq!(directory.create(&ada("Ada.Left")).await, taken, "a name is held once, wherever the entry is");
     let back = directory.update(&made.key, &off, &made.resource).await.unwrap();
@@ -229,7 +229,7 @@ async fn refusals_are_told_apart() {
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("ldap://{}", deaf.local_addr().unwrap());
     let silent = Slapd::directory(Draft { url, timeout: Duration::from_millis(50), ..slapd.draft() });
-    assert!(matches!(silent.probe().await, Err(DirectoryError::Busy { .. })));
+    assert_eq!(silent.probe().await, Err(DirectoryError::Silent));
 }
 
 #[tokio::test]

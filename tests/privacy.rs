@@ -3,6 +3,13 @@
 
 mod support;
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+#[path = "sign_in/peer.rs"]
+mod peer;
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use portcullis::types::Clock;
 use serde_json::{Value, json};
 use support::consent::{CALLBACK, Consent};
 use support::legacy::{Fault, Legacy};
@@ -158,6 +165,137 @@ async fn nobody_is_named_in_logs_metrics_or_the_audit_trail() {
     .into();
     hidden.extend([public(secret), public(&secret_token)]);
     hidden.extend(tokens.as_flattened().iter().map(|token| public(token)));
+    for (name, text) in [("the log", &log), ("the metrics", &metrics), ("the audit trail", &trail)] {
+        for line in text.lines() {
+            let found = hidden.iter().find(|word| line.to_lowercase().contains(&word.to_lowercase()));
+            assert_eq!(found, None, "{name}: {line}");
+        }
+    }
+}
+
+/// What proves somebody by the other doors: assertions and tokens that others signed, the codes and tokens of an OpenID provider, the
+/// passwords of an LDAP directory, and the key to all keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_other_credential_is_in_logs_metrics_or_the_audit_trail() {
+    const MASTER: &str = "5a781f00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee81";
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let sign = |claims: Value| {
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some("one".into());
+        encode(&header, &claims, &EncodingKey::from_ed_der(pair.to_pkcs8().unwrap().as_ref())).unwrap()
+    };
+    let now = Clock::system().now().seconds();
+    let id_token =
+        sign(json!({"iss": "https://elsewhere.example", "sub": "ada-lovelace", "iat": now, "exp": now + 300}));
+    let token = id_token.clone();
+    // It quotes in its errors what it was sent, as some do, and then gives a token that is not for us.
+    let provider = peer::Peer::start(move |asked| {
+        let issuer = format!("http://{}", asked.headers["host"].to_str().unwrap());
+        match asked.path.as_str() {
+            "/.well-known/openid-configuration" => peer::json(
+                200,
+                &json!({"issuer": issuer, "authorization_endpoint": format!("{issuer}/auth"),
+                        "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks")}),
+            ),
+            "/token" if asked.body.contains("code=first") => {
+                peer::json(400, &json!({"error": "invalid_grant", "error_description": asked.body}))
+            }
+            "/token" => peer::json(200, &json!({"access_token": "a", "token_type": "Bearer", "id_token": token})),
+            _ => peer::json(200, &json!({"keys": []})),
+        }
+    })
+    .await;
+    let url = provider.url();
+    let tenant = |name: &str| {
+        format!("[tenants.{name}]\ndialect = \"standard\"\n[tenants.{name}.directory]\nkind = \"embedded\"\n")
+    };
+    let text = format!(
+        "{SERVER}[state]\nurl = \"sqlite:state.db\"\n[keys]\nmaster_key = \"file:master\"\n{}{}\
+         [tenants.acme.sign_in]\nkind = \"oidc\"\nissuer = \"{url}\"\nclient_id = \"us\"\nclient_secret = \"file:oidc\"\n\
+         role_claim = \"groups\"\nroles = {{ super_user = \"it\" }}\n\
+         [tenants.dir.sign_in]\nkind = \"directory\"\nroles = {{ super_user = \"it\" }}\nldap.url = \"ldap://127.0.0.1:1\"\n\
+         ldap.bind_dn = \"cn=gateway\"\nldap.bind_password = \"file:bind\"\nldap.base = \"dc=example\"\n",
+        tenant("acme"),
+        tenant("dir"),
+    );
+    let desk = Desk::new(&text);
+    for (name, secret) in [("master", MASTER), ("oidc", "oidc-secret-zx81"), ("bind", "bind-secret-zx81")] {
+        desk.write(name, secret);
+    }
+    let add = ["client", "add", "--tenant", "acme", "--name", "Entra", "--door", "federation", "--json"];
+    let id = desk.json(&add)["client_id"].as_str().unwrap().to_owned();
+    desk.write(
+        "portcullis.toml",
+        &format!(
+            "{text}[tenants.acme.doors]\nkey_hosts = [\"127.0.0.1\"]\n[tenants.acme.doors.federation.{id}]\n\
+             issuer = \"{url}\"\naudience = \"api://us\"\nsubject = \"robot\"\nalgorithms = [\"EdDSA\"]\n\
+             [tenants.acme.doors.entra_tokens]\ntenant_id = \"11111111-2222-3333-4444-555555555555\"\nkeys_url = \"{url}/keys\"\n\
+             algorithms = [\"EdDSA\"]\n"
+        ),
+    );
+    let process = desk.serve().await;
+    let mark = process.mark();
+    let assertion = sign(json!({"iss": url, "sub": "robot", "aud": "api://us", "iat": now, "exp": now + 300}));
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id.as_str()),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion.as_str()),
+    ];
+    for _ in 0..2 {
+        assert!(process.form("/t/acme/oauth/token", &fields).await.status >= 400);
+        assert!(process.call("GET", USERS, &assertion, None).await.status >= 400);
+    }
+    let page = async |path: &str, cookie: &str, form: Option<&[(&str, &str)]>| {
+        let method = if form.is_some() { "POST" } else { "GET" };
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.unwrap_or_default()).finish();
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", process.public))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", cookie);
+        process.send(request.body(http_body_util::Full::from(body)).unwrap()).await
+    };
+    let hidden_field = |answer: &support::gateway::Answer| {
+        let page = String::from_utf8_lossy(&answer.body).into_owned();
+        page.split_once("name=\"form_token\" value=\"").unwrap().1.split('"').next().unwrap().to_owned()
+    };
+    let mut hidden: Vec<String> =
+        vec![MASTER.into(), "zx81".into(), "lovelace".into(), "hunter2".into(), "c0de".into()];
+    for code in ["first-c0de", "second-c0de"] {
+        let shown = page("/t/acme/console", "", None).await;
+        let cookie = shown.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        let token = hidden_field(&shown);
+        let sent = page("/t/acme/console", &cookie, Some(&[("form_token", &token), ("action", "sign_in")])).await;
+        let to = url::Url::parse(sent.header("location").unwrap()).unwrap();
+        let parameter = |wanted: &str| to.query_pairs().find(|(name, _)| name == wanted).unwrap().1.into_owned();
+        let back = format!("/t/acme/oauth/callback?state={}&code={code}", parameter("state"));
+        let answer = page(&back, &cookie, None).await;
+        assert!(answer.status >= 400, "{}", answer.status);
+        hidden.extend([parameter("state"), parameter("nonce"), token, cookie.split_once('=').unwrap().1.to_owned()]);
+    }
+    let shown = page("/t/dir/console", "", None).await;
+    let cookie = shown.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let token = hidden_field(&shown);
+    let guess = [
+        ("form_token", token.as_str()),
+        ("action", "sign_in"),
+        ("username", "ada.lovelace"),
+        ("password", "guess-hunter2"),
+    ];
+    assert_eq!(page("/t/dir/console", &cookie, Some(&guess)).await.status, 503);
+    process.line_after(mark, "cannot verify a password").await;
+    let posted = provider.asked().iter().filter(|asked| asked.method == "POST").count();
+    assert_eq!(posted, 2, "both codes went to the provider");
+    let (_, metrics) = process.operation("/metrics").await;
+    let log = process.log();
+    process.signal("TERM");
+    assert_eq!(process.ended().await.code(), Some(0));
+    let trail = desk.run(&["audit", "tail", "--json", "-n", "1000"], "");
+    for words in ["refuses the code", "cannot be fetched", "cannot verify a password"] {
+        assert!(log.contains(words), "the log has something to say: {words}: {log}");
+    }
+    hidden.extend([&assertion, &id_token].into_iter().flat_map(|jwt| jwt.split('.').skip(1).map(str::to_owned)));
     for (name, text) in [("the log", &log), ("the metrics", &metrics), ("the audit trail", &trail)] {
         for line in text.lines() {
             let found = hidden.iter().find(|word| line.to_lowercase().contains(&word.to_lowercase()));

@@ -1,8 +1,6 @@
 //! Two SCIM programs that others wrote against the demo's `standard` tenant: `tests/scim_testers/`. Plain `cargo test` leaves it
 //! out and says so; `tests/run` installs what it needs and runs it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot read its input has failed")]
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 

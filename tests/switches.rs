@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
-use portcullis::config::{Config, Environment, Tenant};
+use portcullis::config::{Config, DirectoryConfig, Environment, Tenant};
 use portcullis::dialect::{Dialect, OnDelete, OnDisable, SWITCHES};
+use portcullis::directory::rest::{Draft, RuleDraft};
 use portcullis::http::scim::explain::explain;
 use portcullis::oauth::password::NewPassword;
 use portcullis::oauth::{Doors, Role, opaque};
@@ -25,6 +26,8 @@ use portcullis::types::{Clock, Random, Secret, Timestamp};
 use serde_json::{Value, json};
 use support::consent::{CALLBACK, Consent};
 use support::gateway::{Answer, TestGateway};
+use support::legacy::{Fault, Legacy};
+use support::sample;
 
 const BUSINESS: &str = "vonage-business";
 const CENTER: &str = "vonage-contact-center";
@@ -131,6 +134,33 @@ async fn switches_are_carried_downstream_with_a_create() {
         assert!(notes.contains(&"carried downstream: welcomeMail false".to_owned()), "{notes:?}");
         assert!(notes.contains(&"carried downstream: scimOnlyAdd true".to_owned()), "{notes:?}");
     }
+}
+
+/// Row "Create / match": a directory says in its own words that no extension is free.
+#[tokio::test]
+async fn no_extension_free_is_403_all_the_way() {
+    let legacy = Legacy::start().await;
+    let rule = RuleDraft {
+        on: vec!["create".into()],
+        status: vec![400],
+        at: Some("/error".into()),
+        matches: Some("out of order".into()),
+        means: "no-capacity".into(),
+        attribute: None,
+    };
+    let config = sample::checked(Draft { answers: vec![rule], ..sample::draft(&legacy.url()) });
+    let gateway = gateway(RING, |tenant| tenant.directory = DirectoryConfig::Rest(config.clone())).await;
+    let ada = json!({"userName": "ada@example.com", "name": {"givenName": "Ada", "familyName": "Lovelace"},
+        "emails": [{"type": "work", "value": "ada@example.com"}]});
+    legacy.next([Fault::Status(400, None)]);
+    let refused = create(&gateway, RING, &ada).await;
+    let seen: Vec<_> = legacy.seen().into_iter().map(|seen| seen.line).collect();
+    assert_eq!(refused.status, 403, "{} after {seen:?}", refused.json());
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("extension") && !detail.contains("out of order"), "{detail}");
+    assert!(legacy.people().is_empty());
+    // Once there is one, the same request succeeds.
+    assert_eq!(create(&gateway, RING, &ada).await.status, 201);
 }
 
 #[tokio::test]

@@ -53,6 +53,15 @@ pub enum Action {
         /// The name they sign in with
         username: String,
     },
+    /// Disable an administrator, who cannot sign in then; ends their sessions and the access they approved
+    #[command(after_help = "Example: portcullis admin disable --config portcullis.toml --tenant acme kim@example.com")]
+    Disable {
+        /// Where
+        #[command(flatten)]
+        at: At,
+        /// The name they sign in with, or their number in the list, such as #7
+        username: String,
+    },
     /// Let a disabled administrator sign in again; the access they had approved stays ended
     #[command(after_help = "Example: portcullis admin enable --config portcullis.toml --tenant acme kim@example.com")]
     Enable {
@@ -67,15 +76,6 @@ pub enum Action {
     /// One whom another system vouches for is known again when they next sign in; to bar them, disable them.
     #[command(after_help = "Example: portcullis admin remove --config portcullis.toml --tenant acme kim@example.com")]
     Remove {
-        /// Where
-        #[command(flatten)]
-        at: At,
-        /// The name they sign in with, or their number in the list, such as #7
-        username: String,
-    },
-    /// Bar an administrator from signing in; ends their sessions and the access they approved
-    #[command(after_help = "Example: portcullis admin disable --config portcullis.toml --tenant acme kim@example.com")]
-    Disable {
         /// Where
         #[command(flatten)]
         at: At,

@@ -153,7 +153,7 @@ Or, with an end set beforehand:
         #[arg(long)]
         json: bool,
     },
-    /// Bar a client; ends the access it was given
+    /// Disable a client; ends the access it was given
     #[command(after_help = "Example: portcullis client disable --config portcullis.toml --tenant acme cAbC123")]
     Disable {
         /// Where
@@ -162,7 +162,7 @@ Or, with an end set beforehand:
         /// The client's id
         id: String,
     },
-    /// Let a barred client in again; the access it had does not come back
+    /// Let a disabled client in again; the access it had does not come back
     #[command(after_help = "Example: portcullis client enable --config portcullis.toml --tenant acme cAbC123")]
     Enable {
         /// Where

@@ -64,16 +64,30 @@ pub enum Command {
     /// Show, stage by stage, what the gateway would do with a SCIM request, sending nothing
     Explain(arguments::Explain),
     /// Administrators of a tenant: those who approve an Access Request
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example: portcullis admin add --config portcullis.toml --tenant acme kim@example.com"
+    )]
     Admin(admin::Action),
     /// OAuth clients of a tenant: the identity providers that may ask for access
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Example: portcullis client add --config portcullis.toml --tenant acme --name Entra --entra
+
+Doors are the ways in which a client comes to an access token; several may be open at once:
+  code                an administrator authorizes in a browser
+  refresh             the refresh token that came with that
+  client_credentials  the client's secret
+  federation          an assertion of its identity provider, as [tenants.acme.doors.federation] trusts it
+  private_key_jwt     an assertion of its own, as [tenants.acme.doors.private_key_jwt] trusts it"
+    )]
     Client(client::Action),
     /// Static secret tokens of a tenant, for identity providers that hold a token instead of an OAuth grant
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: portcullis token list --config portcullis.toml --tenant acme")]
     Token(token::Action),
     /// Keys that sign access tokens
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: portcullis keys rotate --config portcullis.toml --tenant acme")]
     Keys(keys::Action),
     /// Request limits
     #[command(subcommand)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::diagnostic::Severity;
 use super::directory::{TIMEOUT, attribute, field, json, map, note, number, text};
 use super::reader::Section;
+use super::value::Value;
 use crate::directory::ldap::Config;
 use crate::directory::ldap::config::{Draft, DraftDisabled, DraftEntity, DraftMembers};
 
@@ -13,7 +14,8 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Config> {
     let starttls = section.value("starttls").and_then(|value| value.boolean());
     let plaintext = section.boolean("plaintext", false);
     let ca = section.value("ca").and_then(|value| value.file_path());
-    let bind_dn = text(&mut section, "bind_dn");
+    let bind_dn = section.value("bind_dn");
+    let (dn_given, bind_dn) = (bind_dn.is_some(), bind_dn.and_then(|value| value.text()));
     let (bind_password, password_given) = match section.value("bind_password") {
         Some(value) => (value.secret(false), true),
         None => (None, false),
@@ -59,6 +61,7 @@ pub(super) fn read(mut section: Section<'_>) -> Option<Config> {
         let said = match mistake.at[0].as_str() {
             "url" => url.is_none(),
             "people" => !there,
+            "bind_dn" => dn_given,
             "bind_password" => password_given,
             _ => false,
         };
@@ -80,7 +83,7 @@ fn entity(section: &mut Section<'_>) -> DraftEntity {
     let classes = section.value("object_classes").and_then(|value| value.list()).unwrap_or_default();
     DraftEntity {
         base: text(section, "base").unwrap_or_default(),
-        object_classes: classes.iter().filter_map(|class| class.text()).collect(),
+        object_classes: classes.iter().filter_map(Value::text).collect(),
         filter: text(section, "filter"),
         key: text(section, "key").unwrap_or_else(|| "entryUUID".into()),
         version: text(section, "version"),

@@ -13,7 +13,8 @@ use super::diagnostic::Severity;
 use super::reader::{Section, choose, list};
 use super::value::{Value, advice};
 use crate::dialect::Dialect;
-use crate::oauth::assertion::{ALGORITHMS, KeySet, Keys, Trust, algorithm};
+use crate::oauth::assertion::{Keys, Trust};
+use crate::oauth::jws::{ALGORITHMS, KeySet, algorithm};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);

@@ -223,7 +223,6 @@ impl Tenant {
 
 /// `[tenants.NAME.directory]`: each connector owns its configuration.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one for a tenant, behind the tenant's Arc")]
 pub enum DirectoryConfig {
     /// The gateway's own directory in SQLite.
     Embedded(embedded::Config),

@@ -115,7 +115,8 @@ macro_rules! delegate {
                 Connector::Embedded($directory) => $call.await,
                 Connector::Rest($directory) => $call.await,
                 Connector::Scim($directory) => $call.await,
-                Connector::Ldap($directory) => $call.await,
+                // Several operations make one call there: kept off the stack of those who have another kind.
+                Connector::Ldap($directory) => Box::pin($call).await,
                 Connector::Sql($directory) => $call.await,
                 Connector::Imagined($directory) => $call.await,
             }

@@ -1,91 +1,120 @@
-//! Small public documents from elsewhere: an issuer's keys and metadata. GET only, no redirects, a bound, a deadline.
+//! Calls to identity providers: their keys and metadata, and the token endpoint where administrators sign in. One request, one
+//! answer read whole, by a deadline and within a bound.
 //!
-//! Which addresses may be asked is for the caller, before each call; a redirect would lead somewhere nobody allowed, so it is an error
-//! like any other status.
+//! Redirects are not followed (a code must go nowhere but to the token endpoint, keys come from nowhere but where they may), proxies of
+//! the environment are not asked, and nothing is sent twice. Which addresses may be asked is for the caller, before each call.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use futures_util::future::BoxFuture;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::OnceCell;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use url::Url;
 
-/// From the connection to the last byte.
+use crate::directory::client::tls;
+
+/// Of a public document, from the connection to the last byte.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The largest document; Entra's keys have some 20 KiB.
-const LIMIT: usize = 256 * 1024;
+/// The longest answer, in bytes; Entra's keys have some 20 KiB, an ID token with many groups as much.
+const LIMIT: usize = 512 * 1024;
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Why there is no document. Texts are for the operator's log.
+/// Why there is no answer; for the operator's log, without a value of the request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum FetchError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
     /// The deadline passed.
-    #[error("no answer within 5 seconds")]
+    #[error("no answer in time")]
     Silent,
     /// The connection cannot be made or broke.
     #[error("not reached: {0}")]
     Unreached(String),
     /// Anything but 200; also a redirect.
-    #[error("answered {0}, not 200")]
+    #[error("it answers {0}, not 200")]
     Status(StatusCode),
-    /// The document is too large.
-    #[error("the document is larger than 256 KiB")]
+    /// The answer is too large.
+    #[error("the answer is larger than 512 KiB")]
     TooLong,
 }
 
-type Https = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// Fetches documents. The machine's trust roots are read by the first https call.
+/// Fetches. The client is made when it is first needed: reading the machine's trust roots takes a while.
 #[derive(Default)]
 pub(super) struct Fetcher {
     http: OnceCell<Https>,
 }
 
 impl Fetcher {
-    /// The document at `url`.
+    /// The public document at `url`, within [`DEADLINE`] and no later than `deadline`.
     ///
     /// # Errors
     /// When there is none to read.
-    pub(super) async fn get(&self, url: &Url) -> Result<Bytes, FetchError> {
-        timeout(DEADLINE, self.fetch(url)).await.map_err(|_| FetchError::Silent)?
+    pub(super) async fn get(&self, url: &Url, deadline: Option<Instant>) -> Result<Bytes, FetchError> {
+        let request = Request::get(url.as_str())
+            .header(header::ACCEPT, HeaderValue::from_static("application/json"))
+            .header(header::USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))))
+            .body(Bytes::new())
+            .map_err(|_| FetchError::Unreached("not a URI".to_owned()))?;
+        let ours = Instant::now() + DEADLINE;
+        let answer = self.send(request, deadline.map_or(ours, |deadline| deadline.min(ours))).await?;
+        if answer.status() == StatusCode::OK {
+            Ok(answer.into_body())
+        } else {
+            Err(FetchError::Status(answer.status()))
+        }
     }
 
-    async fn fetch(&self, url: &Url) -> Result<Bytes, FetchError> {
-        let http = self.http.get_or_try_init(connect).await?;
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = url.as_str().parse().map_err(|_| FetchError::Unreached("not a URI".to_owned()))?;
-        let headers = request.headers_mut();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(concat!("portcullis/", env!("CARGO_PKG_VERSION"))));
-        let answer = http.request(request).await.map_err(|error| FetchError::Unreached(error.to_string()))?;
-        if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(answer.status()));
-        }
-        let body = Limited::new(answer.into_body(), LIMIT).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { FetchError::TooLong } else { FetchError::Unreached(error.to_string()) }
-        })?;
-        Ok(body.to_bytes())
+    /// Sends `request` and reads the answer to its end before `deadline`, whatever its status.
+    ///
+    /// # Errors
+    /// When there is none to read.
+    async fn send(&self, request: Request<Bytes>, deadline: Instant) -> Result<Response<Bytes>, FetchError> {
+        let exchange = async {
+            let http = self.http.get_or_try_init(connect).await?;
+            let unreached = |error: &dyn std::error::Error| FetchError::Unreached(error.to_string());
+            let answer = http.request(request.map(Full::new)).await.map_err(|error| unreached(&error))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, LIMIT).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() { FetchError::TooLong } else { unreached(error.as_ref()) }
+            })?;
+            Ok(Response::from_parts(head, body.to_bytes()))
+        };
+        tokio::time::timeout_at(deadline, exchange).await.unwrap_or(Err(FetchError::Silent))
+    }
+}
+
+/// A [`Fetcher`] with a deadline, as the oauth2 crate wants its HTTP client.
+pub(super) struct Until<'a>(pub &'a Fetcher, pub Instant);
+
+impl<'c> oauth2::AsyncHttpClient<'c> for Until<'_> {
+    type Error = FetchError;
+    type Future = BoxFuture<'c, Result<oauth2::HttpResponse, FetchError>>;
+
+    fn call(&'c self, request: oauth2::HttpRequest) -> Self::Future {
+        let sent = self.0.send(request.map(Bytes::from), self.1);
+        Box::pin(async { Ok(sent.await?.map(|body| body.to_vec())) })
     }
 }
 
 async fn connect() -> Result<Https, FetchError> {
-    // Reading some hundred certificates takes a while.
-    let tls = tokio::task::spawn_blocking(tls)
+    // Issuers on this machine are asked in clear and need no roots; that the machine has none is found out by the others.
+    let tls = tokio::task::spawn_blocking(|| tls(true).or_else(|_| tls(false)))
         .await
         .map_err(|error| FetchError::Tls(error.to_string()))?
         .map_err(FetchError::Tls)?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
+    tcp.set_nodelay(true);
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(tls)
         .https_or_http()
@@ -97,15 +126,4 @@ async fn connect() -> Result<Https, FetchError> {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .build(connector))
-}
-
-/// The machine's trust roots; `SSL_CERT_FILE` and `SSL_CERT_DIR` say otherwise. None at all is an error only of https calls.
-fn tls() -> Result<rustls::ClientConfig, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

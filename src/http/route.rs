@@ -39,6 +39,8 @@ pub enum ScimRoute {
     Group(String),
     /// `/.search`: people and groups (RFC 7644 §3.4.3).
     RootSearch,
+    /// The base itself, where the same is asked by GET (RFC 7644 §3.4.2.1).
+    Root,
     /// `/ServiceProviderConfig`.
     ServiceProviderConfig,
     /// `/Schemas`, or one of them.
@@ -131,6 +133,7 @@ impl ScimRoute {
             // An id that is not UTF-8 names nobody.
             Some(id) if is("Users") => decode(id).map_or(Self::Unknown, Self::User),
             None if is(".search") => Self::RootSearch,
+            None if first.is_empty() => Self::Root,
             None if is("Groups") => Self::Groups,
             Some(".search") if is("Groups") => Self::GroupSearch,
             Some(id) if is("Groups") => decode(id).map_or(Self::Unknown, Self::Group),
@@ -149,9 +152,12 @@ impl ScimRoute {
             Self::Users | Self::Groups => "GET, HEAD, POST",
             Self::User(_) | Self::Group(_) => "GET, HEAD, PUT, PATCH, DELETE",
             Self::Search | Self::GroupSearch | Self::RootSearch | Self::Bulk => "POST",
-            Self::ServiceProviderConfig | Self::Schemas(_) | Self::ResourceTypes(_) | Self::Me | Self::Unknown => {
-                "GET, HEAD"
-            }
+            Self::Root
+            | Self::ServiceProviderConfig
+            | Self::Schemas(_)
+            | Self::ResourceTypes(_)
+            | Self::Me
+            | Self::Unknown => "GET, HEAD",
         }
     }
 
@@ -166,7 +172,7 @@ impl ScimRoute {
         match self {
             Self::Users => "users",
             Self::User(_) => "user",
-            Self::Search | Self::GroupSearch | Self::RootSearch => "search",
+            Self::Search | Self::GroupSearch | Self::RootSearch | Self::Root => "search",
             Self::Groups => "groups",
             Self::Group(_) => "group",
             Self::ServiceProviderConfig => "service_provider_config",
@@ -205,7 +211,8 @@ mod tests {
             ("/scim/v2/Users/1/2", Some(Route::Scim(ScimRoute::Unknown))),
             ("/scim/v2/Users/.search", Some(Route::Scim(ScimRoute::Search))),
             ("/scim/v2/.search", Some(Route::Scim(ScimRoute::RootSearch))),
-            ("/scim/v2", Some(Route::Scim(ScimRoute::Unknown))),
+            ("/scim/v2", Some(Route::Scim(ScimRoute::Root))),
+            ("/scim/v2/", Some(Route::Scim(ScimRoute::Root))),
             ("/scim/v2/Groups/.search", Some(Route::Scim(ScimRoute::GroupSearch))),
             ("/scim/v2/Groups/7", Some(Route::Scim(ScimRoute::Group("7".into())))),
             (

@@ -1,39 +1,22 @@
 //! JWTs that others signed: client assertions (RFC 7521 §4.2, RFC 7523 §3) and access tokens that Entra issued for us.
 //!
-//! What must stand in one is pinned beforehand in a [`Trust`]: issuer, audience, subject, tenant, algorithms. The algorithm is held
-//! against that list and the key against the algorithm, so neither `alg=none` nor a public key used as a secret gets through; time is
-//! the caller's. Where keys come from and whether an assertion was seen before is for those who hold caches and a state.
+//! What must stand in one is pinned beforehand in a [`Trust`]: issuer, audience, subject, tenant, algorithms. The signature is
+//! [`super::jws`]'s to check; time is the caller's. Where keys come from and whether an assertion was seen before is for those who hold
+//! caches and a state.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, dangerous, decode, decode_header};
+use jsonwebtoken::Algorithm;
 use serde::Deserialize;
-use serde_json::Value;
 
+use super::jws::{KeySet, Signed, Unread, Unsigned};
 use crate::types::{Digest, Timestamp};
 
 /// How far the clock of whoever signed may be away from ours.
 pub const SKEW: Duration = Duration::from_mins(1);
 /// The longest text that is looked at as an assertion.
 const MAX_LENGTH: usize = 8192;
-/// The most keys of one set that are looked at.
-const MAX_KEYS: usize = 64;
-
-/// The algorithms that can be trusted: signatures with a public key only (RFC 7518 §3.1, RFC 8037).
-pub const ALGORITHMS: [(&str, Algorithm); 9] = [
-    ("RS256", Algorithm::RS256),
-    ("RS384", Algorithm::RS384),
-    ("RS512", Algorithm::RS512),
-    ("PS256", Algorithm::PS256),
-    ("PS384", Algorithm::PS384),
-    ("PS512", Algorithm::PS512),
-    ("ES256", Algorithm::ES256),
-    ("ES384", Algorithm::ES384),
-    ("EdDSA", Algorithm::EdDSA),
-];
 
 /// Where the public keys of whoever signs are found.
 #[derive(Clone, Debug)]
@@ -70,86 +53,6 @@ pub struct Trust {
     pub single_use: bool,
     /// Who signs.
     pub keys: Keys,
-}
-
-/// Public keys by their names (RFC 7517 §5).
-pub struct KeySet(Vec<Key>);
-
-struct Key {
-    kid: Option<String>,
-    /// The one algorithm it is for, when it says so.
-    algorithm: Option<Algorithm>,
-    decoding: DecodingKey,
-}
-
-impl fmt::Debug for KeySet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.kid)).finish()
-    }
-}
-
-/// The text is no JWK Set, or holds no key that could sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a JWK Set with a public key for signatures in it")]
-pub struct NoKeys;
-
-impl KeySet {
-    /// Reads a JWK Set. Keys of unknown kinds, for encryption, or symmetric are passed over.
-    ///
-    /// # Errors
-    /// When nothing is left.
-    pub fn parse(json: &[u8]) -> Result<Self, NoKeys> {
-        #[derive(Deserialize)]
-        struct Set {
-            keys: Vec<Value>,
-        }
-        let set: Set = serde_json::from_slice(json).map_err(|_| NoKeys)?;
-        let keys: Vec<Key> = set.keys.into_iter().take(MAX_KEYS).filter_map(key).collect();
-        if keys.is_empty() { Err(NoKeys) } else { Ok(Self(keys)) }
-    }
-
-    /// Whether there is a key of that name.
-    #[must_use]
-    pub fn has(&self, kid: Option<&str>) -> bool {
-        match kid {
-            Some(kid) => self.0.iter().any(|key| key.kid.as_deref() == Some(kid)),
-            // A token that names no key can only mean the only one.
-            None => self.0.len() == 1,
-        }
-    }
-
-    fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
-        let candidate = |key: &&Key| match kid {
-            Some(kid) => key.kid.as_deref() == Some(kid),
-            None => self.0.len() == 1,
-        };
-        let fits = |key: &&Key| {
-            key.algorithm.is_none_or(|stated| stated == algorithm) && key.decoding.family() == algorithm.family()
-        };
-        self.0.iter().filter(candidate).find(fits).map(|key| &key.decoding)
-    }
-}
-
-fn key(value: Value) -> Option<Key> {
-    let jwk: Jwk = serde_json::from_value(value).ok()?;
-    let public = matches!(
-        jwk.algorithm,
-        AlgorithmParameters::RSA(_) | AlgorithmParameters::EllipticCurve(_) | AlgorithmParameters::OctetKeyPair(_)
-    );
-    if !public || jwk.common.public_key_use.as_ref().is_some_and(|wanted| *wanted != PublicKeyUse::Signature) {
-        return None;
-    }
-    let algorithm = match &jwk.common.key_algorithm {
-        Some(stated) => Some(algorithm(&stated.to_string())?),
-        None => None,
-    };
-    Some(Key { algorithm, decoding: DecodingKey::from_jwk(&jwk).ok()?, kid: jwk.common.key_id })
-}
-
-/// The algorithm of that name, if it can be trusted.
-#[must_use]
-pub fn algorithm(name: &str) -> Option<Algorithm> {
-    ALGORITHMS.into_iter().find(|(known, _)| *known == name).map(|(_, algorithm)| algorithm)
 }
 
 /// Why a JWT is not believed. Texts say what to set right and hold no value of the token.
@@ -219,11 +122,30 @@ fn seconds(number: &serde_json::Number) -> i64 {
     number.as_i64().or_else(|| number.as_f64().map(|number| number.floor() as i64)).unwrap_or(i64::MAX)
 }
 
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Malformed => Self::Malformed,
+            Unread::Critical => Self::Critical,
+            Unread::Algorithm => Self::Algorithm,
+        }
+    }
+}
+
+impl From<Unsigned> for Refusal {
+    fn from(unsigned: Unsigned) -> Self {
+        match unsigned {
+            Unsigned::Key => Self::Key,
+            Unsigned::Signature => Self::Signature,
+            Unsigned::Claims => Self::Malformed,
+        }
+    }
+}
+
 /// A JWT that was read, not believed: enough to tell whose key to look for.
 pub struct Unverified<'a> {
-    token: &'a str,
-    algorithm: Algorithm,
-    kid: Option<String>,
+    /// Its header and its signature.
+    pub signed: Signed<'a>,
     /// `iss`, unverified.
     pub issuer: String,
     /// `sub`, unverified.
@@ -250,20 +172,9 @@ impl<'a> Unverified<'a> {
             iss: String,
             sub: String,
         }
-        if token.len() > MAX_LENGTH {
-            return Err(Refusal::Malformed);
-        }
-        let header = decode_header(token).map_err(|_| Refusal::Malformed)?;
-        if header.crit.is_some() {
-            return Err(Refusal::Critical);
-        }
-        let names: Names = dangerous::insecure_decode_claims(token).map_err(|_| Refusal::Malformed)?;
-        Ok(Self { token, algorithm: header.alg, kid: header.kid, issuer: names.iss, subject: names.sub })
-    }
-
-    /// The key it says it is signed with.
-    pub fn kid(&self) -> Option<&str> {
-        self.kid.as_deref()
+        let signed = Signed::read(token, MAX_LENGTH)?;
+        let names: Names = signed.unverified().ok_or(Refusal::Malformed)?;
+        Ok(Self { signed, issuer: names.iss, subject: names.sub })
     }
 
     /// Whether it is signed with one of the algorithms of `trust`; to be asked before anybody looks for a key.
@@ -271,7 +182,7 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// When it is not.
     pub fn suits(&self, trust: &Trust) -> Result<(), Refusal> {
-        if trust.algorithms.contains(&self.algorithm) { Ok(()) } else { Err(Refusal::Algorithm) }
+        if trust.algorithms.contains(&self.signed.algorithm()) { Ok(()) } else { Err(Refusal::Algorithm) }
     }
 
     /// Checks everything: signature, then claims, then time.
@@ -280,21 +191,7 @@ impl<'a> Unverified<'a> {
     /// The first thing that is wrong.
     pub fn verify(&self, trust: &Trust, keys: &KeySet, now: Timestamp) -> Result<Verified, Refusal> {
         self.suits(trust)?;
-        let key = keys.find(self.kid(), self.algorithm).ok_or(Refusal::Key)?;
-        // On the list by now. Claims are checked below, by our own clock.
-        let mut validation = Validation::new(self.algorithm);
-        validation.required_spec_claims.clear();
-        validation.validate_exp = false;
-        validation.validate_aud = false;
-        let claims = match decode::<Claims>(self.token, key, &validation) {
-            Ok(token) => token.claims,
-            Err(error) => {
-                return Err(match error.kind() {
-                    jsonwebtoken::errors::ErrorKind::Json(_) => Refusal::Malformed,
-                    _ => Refusal::Signature,
-                });
-            }
-        };
+        let claims: Claims = self.signed.verify(keys)?;
         self.check(trust, &claims, now)
     }
 
@@ -335,7 +232,7 @@ impl<'a> Unverified<'a> {
         let id = match &claims.jti {
             Some(jti) => Digest::of(format!("jti\0{}\0{jti}", claims.iss).as_bytes()),
             // Not of the signature: some can be written in more than one way.
-            None => Digest::of(self.token.rsplit_once('.').map_or(self.token, |(signed, _)| signed).as_bytes()),
+            None => Digest::of(self.signed.text().as_bytes()),
         };
         Ok(Verified { id, expires: Timestamp::from_seconds(expires.saturating_add(skew)) })
     }
@@ -347,7 +244,7 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use jsonwebtoken::{EncodingKey, Header, encode};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -504,23 +401,5 @@ mod tests {
         let first = id(&|claims| claims["jti"] = "1".into());
         assert_ne!(plain, first);
         assert_eq!(first, id(&|claims| (claims["jti"], claims["x"]) = ("1".into(), 1.into())));
-    }
-
-    #[test]
-    fn sets_without_a_usable_key_are_refused() {
-        let signer = issuer(1).jwk("a");
-        let mut encryption = signer.clone();
-        encryption["use"] = "enc".into();
-        for (keys, usable) in [
-            (json!({"keys": [signer]}), true),
-            (json!({"keys": [{"kty": "XYZ", "kid": "q"}, 7, signer]}), true),
-            (json!({"keys": [encryption]}), false),
-            (json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "a"}]}), false),
-            (json!({"keys": []}), false),
-            (json!({}), false),
-            (json!([]), false),
-        ] {
-            assert_eq!(KeySet::parse(keys.to_string().as_bytes()).is_ok(), usable, "{keys}");
-        }
     }
 }

@@ -1,15 +1,13 @@
 //! An ID token that another provider signed (OpenID Connect Core §3.1.3.7), checked before anything in it is believed.
 //!
-//! The algorithm comes from the list here, never from the token alone: only asymmetric ones, so that neither `none` nor an HMAC made
-//! with a public key gets through; that the key is of the algorithm's family is the library's check. Time is the caller's.
+//! The signature is [`super::jws`]'s to check; time is the caller's.
 
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
+use super::jws::{KeySet, Signed, Unread, Unsigned};
 use crate::types::Timestamp;
 
 /// The longest token that is looked at; groups make them long.
@@ -21,25 +19,15 @@ const OLDEST: Duration = Duration::from_mins(10);
 /// The longest subject (OpenID Connect Core §2).
 const MAX_SUBJECT: usize = 255;
 
-/// What a provider may sign with.
-const ALGORITHMS: [(Algorithm, KeyAlgorithm); 9] = [
-    (Algorithm::RS256, KeyAlgorithm::RS256),
-    (Algorithm::RS384, KeyAlgorithm::RS384),
-    (Algorithm::RS512, KeyAlgorithm::RS512),
-    (Algorithm::PS256, KeyAlgorithm::PS256),
-    (Algorithm::PS384, KeyAlgorithm::PS384),
-    (Algorithm::PS512, KeyAlgorithm::PS512),
-    (Algorithm::ES256, KeyAlgorithm::ES256),
-    (Algorithm::ES384, KeyAlgorithm::ES384),
-    (Algorithm::EdDSA, KeyAlgorithm::EdDSA),
-];
-
 /// Why an ID token is not believed; for the operator's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It is no JWT, or too long.
-    #[error("the ID token is no JWT of at most 64 KiB")]
+    #[error("the ID token is no signed JWT of at most 64 KiB")]
     Form,
+    /// It demands something by `crit`.
+    #[error("the ID token has a crit header, and nothing in it is understood here")]
+    Critical,
     /// Its algorithm is none we take.
     #[error("the ID token is not signed with an asymmetric algorithm that is known here")]
     Algorithm,
@@ -58,6 +46,9 @@ pub enum Refused {
     /// `exp`, `iat` or `nbf`.
     #[error("the ID token has expired, or the clocks of gateway and provider differ")]
     Time,
+    /// `auth_time`.
+    #[error("the provider let somebody in without asking who they are, though prompt=login was sent to it")]
+    NotAsked,
     /// `nonce`.
     #[error("the ID token answers another sign-in: its nonce is not ours")]
     Nonce,
@@ -76,73 +67,63 @@ pub struct Expected<'a> {
     pub nonce: &'a str,
     /// When it is.
     pub now: Timestamp,
+    /// The person must have proved who they are since then, as far as the provider says (`auth_time`).
+    pub asked: Option<Timestamp>,
 }
 
-/// An ID token whose header has been read, and nothing else.
-pub struct Unverified<'a> {
-    token: &'a str,
-    algorithm: Algorithm,
-    names: KeyAlgorithm,
-    kid: Option<String>,
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Malformed => Self::Form,
+            Unread::Critical => Self::Critical,
+            Unread::Algorithm => Self::Algorithm,
+        }
+    }
 }
 
-impl<'a> Unverified<'a> {
-    /// Reads the header.
-    ///
-    /// # Errors
-    /// When it is no JWT or its algorithm is none we take.
-    pub fn read(token: &'a str) -> Result<Self, Refused> {
-        if token.len() > MAX_TOKEN {
-            return Err(Refused::Form);
+impl From<Unsigned> for Refused {
+    fn from(unsigned: Unsigned) -> Self {
+        match unsigned {
+            Unsigned::Key => Self::Key,
+            Unsigned::Signature => Self::Signature,
+            Unsigned::Claims => Self::Form,
         }
-        // A header with an algorithm unknown to the library, `none` among them, is not read at all.
-        let header = decode_header(token).map_err(|_| Refused::Algorithm)?;
-        let known = ALGORITHMS.into_iter().find(|(algorithm, _)| *algorithm == header.alg);
-        let (algorithm, names) = known.ok_or(Refused::Algorithm)?;
-        Ok(Self { token, algorithm, names, kid: header.kid })
     }
+}
 
-    /// The key of `set` that may have signed it: the one its `kid` names, or, without a `kid`, the only one that is possible.
-    #[must_use]
-    pub fn key(&self, set: &JwkSet) -> Option<DecodingKey> {
-        let fits = |jwk: &&Jwk| {
-            jwk.common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature)
-                && jwk.common.key_algorithm.is_none_or(|algorithm| algorithm == self.names)
-        };
-        let key = |jwk: &Jwk| DecodingKey::from_jwk(jwk).ok().filter(|key| key.family() == self.algorithm.family());
-        if let Some(kid) = &self.kid {
-            return set.keys.iter().filter(|jwk| jwk.common.key_id.as_ref() == Some(kid)).filter(fits).find_map(key);
-        }
-        let mut keys = set.keys.iter().filter(fits).filter_map(key);
-        let only = keys.next();
-        only.filter(|_| keys.next().is_none())
-    }
+/// Reads the header of an ID token.
+///
+/// # Errors
+/// When it is no JWT or its algorithm is none we take.
+pub fn read(token: &str) -> Result<Signed<'_>, Refused> {
+    Ok(Signed::read(token, MAX_TOKEN)?)
+}
 
-    /// The claims, once everything is as it must be.
-    ///
-    /// # Errors
-    /// Names the first thing that is not.
-    pub fn verify(&self, key: &DecodingKey, expected: &Expected<'_>) -> Result<Value, Refused> {
-        let mut validation = Validation::new(self.algorithm);
-        validation.required_spec_claims.clear();
-        (validation.validate_exp, validation.validate_aud) = (false, false);
-        let claims = decode::<Value>(self.token, key, &validation).map_err(|_| Refused::Signature)?.claims;
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        if text("iss") != Some(expected.issuer) {
-            return Err(Refused::Issuer);
-        }
-        audience(&claims, expected.client_id)?;
-        time(&claims, expected.now)?;
-        let nonce = text("nonce").unwrap_or_default();
-        if !bool::from(nonce.as_bytes().ct_eq(expected.nonce.as_bytes())) {
-            return Err(Refused::Nonce);
-        }
-        if text("sub").is_none_or(|subject| subject.is_empty() || subject.len() > MAX_SUBJECT || subject.contains('\0'))
-        {
-            return Err(Refused::Subject);
-        }
-        Ok(claims)
+/// The claims, once everything is as it must be.
+///
+/// # Errors
+/// Names the first thing that is not.
+pub fn verify(token: &Signed<'_>, keys: &KeySet, expected: &Expected<'_>) -> Result<Value, Refused> {
+    let claims: Value = token.verify(keys)?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("iss") != Some(expected.issuer) {
+        return Err(Refused::Issuer);
     }
+    audience(&claims, expected.client_id)?;
+    time(&claims, expected.now)?;
+    if let (Some(asked), Some(proved)) = (expected.asked, at(&claims, "auth_time"))
+        && proved.after(SKEW) < asked
+    {
+        return Err(Refused::NotAsked);
+    }
+    let nonce = text("nonce").unwrap_or_default();
+    if !bool::from(nonce.as_bytes().ct_eq(expected.nonce.as_bytes())) {
+        return Err(Refused::Nonce);
+    }
+    if text("sub").is_none_or(|subject| subject.is_empty() || subject.len() > MAX_SUBJECT || subject.contains('\0')) {
+        return Err(Refused::Subject);
+    }
+    Ok(claims)
 }
 
 /// We are among those it is for; with others beside us, or with an `azp` at all, that must be us.
@@ -159,13 +140,15 @@ fn audience(claims: &Value, client_id: &str) -> Result<(), Refused> {
     if ours && authorized { Ok(()) } else { Err(Refused::Audience) }
 }
 
+/// A claim that is a time (RFC 7519 §2); fractions are allowed and do not matter here.
+#[expect(clippy::cast_possible_truncation, reason = "rounded towards zero, and saturating at the ends of time")]
+fn at(claims: &Value, name: &str) -> Option<Timestamp> {
+    let value = claims.get(name)?;
+    value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64)).map(Timestamp::from_seconds)
+}
+
 fn time(claims: &Value, now: Timestamp) -> Result<(), Refused> {
-    // Fractions are allowed (RFC 7519 §2); they do not matter here.
-    #[expect(clippy::cast_possible_truncation, reason = "rounded towards zero, and saturating at the ends of time")]
-    let at = |name: &str| {
-        let value = claims.get(name)?;
-        value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64)).map(Timestamp::from_seconds)
-    };
+    let at = |name| at(claims, name);
     let (Some(expires), Some(issued)) = (at("exp"), at("iat")) else { return Err(Refused::Time) };
     let begun = claims.get("nbf").is_none() || at("nbf").is_some_and(|from| from <= now.after(SKEW));
     let fresh = issued <= now.after(SKEW) && now.since(issued) <= OLDEST;
@@ -189,7 +172,7 @@ mod tests {
     use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    use jsonwebtoken::{EncodingKey, Header, encode};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
     use serde_json::json;
 
     use super::*;
@@ -200,6 +183,7 @@ mod tests {
         client_id: "portcullis",
         nonce: "n",
         now: Timestamp::from_seconds(NOW),
+        asked: Some(Timestamp::from_seconds(NOW - 30)),
     };
 
     struct Issuer {
@@ -240,13 +224,12 @@ mod tests {
         claims
     }
 
-    fn set(keys: &[Value]) -> JwkSet {
-        serde_json::from_value(json!({ "keys": keys })).unwrap()
+    fn set(keys: &[Value]) -> KeySet {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
     }
 
-    fn verify(token: &str, set: &JwkSet) -> Result<Value, Refused> {
-        let token = Unverified::read(token)?;
-        token.verify(&token.key(set).ok_or(Refused::Key)?, &EXPECTED)
+    fn verified(token: &str, set: &KeySet) -> Result<Value, Refused> {
+        verify(&read(token)?, set, &EXPECTED)
     }
 
     #[test]
@@ -272,6 +255,8 @@ mod tests {
             (json!({"iat": null}), Some(Refused::Time)),
             (json!({"nbf": NOW + 61}), Some(Refused::Time)),
             (json!({"nbf": "x"}), Some(Refused::Time)),
+            (json!({"auth_time": NOW - 90}), None),
+            (json!({"auth_time": NOW - 91}), Some(Refused::NotAsked)),
             (json!({"nonce": "m"}), Some(Refused::Nonce)),
             (json!({"nonce": null}), Some(Refused::Nonce)),
             (json!({"nonce": ["n"]}), Some(Refused::Nonce)),
@@ -279,7 +264,7 @@ mod tests {
             (json!({"sub": null}), Some(Refused::Subject)),
             (json!({"sub": "x".repeat(256)}), Some(Refused::Subject)),
         ] {
-            assert_eq!(verify(&issuer.token(Some("a"), &claims(&more)), &set).err(), expected, "{more}");
+            assert_eq!(verified(&issuer.token(Some("a"), &claims(&more)), &set).err(), expected, "{more}");
         }
     }
 
@@ -295,12 +280,15 @@ mod tests {
             (vec![a.clone(), other.jwk(&json!({"kid": "b"}))], None, Some(Refused::Key)),
             (vec![a.clone()], Some("b"), Some(Refused::Key)),
             (vec![other.jwk(&json!({"kid": "a"}))], Some("a"), Some(Refused::Signature)),
-            (vec![ours.jwk(&json!({"kid": "a", "use": "enc"}))], Some("a"), Some(Refused::Key)),
+            (
+                vec![ours.jwk(&json!({"kid": "a", "use": "enc"})), other.jwk(&json!({"kid": "b"}))],
+                Some("a"),
+                Some(Refused::Key),
+            ),
             (vec![ours.jwk(&json!({"kid": "a", "alg": "RS256"}))], Some("a"), Some(Refused::Key)),
-            (vec![], Some("a"), Some(Refused::Key)),
         ] {
             let token = ours.token(kid, &claims(&json!({})));
-            assert_eq!(verify(&token, &set(&keys)).err(), expected, "{kid:?} {keys:?}");
+            assert_eq!(verified(&token, &set(&keys)).err(), expected, "{kid:?} {keys:?}");
         }
     }
 
@@ -312,11 +300,11 @@ mod tests {
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some("a".into());
         let hmac = encode(&header, &claims(&json!({})), &EncodingKey::from_secret(&issuer.public)).unwrap();
-        assert_eq!(verify(&hmac, &set).err(), Some(Refused::Algorithm));
+        assert_eq!(verified(&hmac, &set).err(), Some(Refused::Algorithm));
         let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let none = format!("{}.{}.", part(json!({"alg": "none", "kid": "a"})), part(claims(&json!({}))));
         for token in [none.as_str(), "", "a.b.c", &"x".repeat(MAX_TOKEN + 1)] {
-            assert!(verify(token, &set).is_err(), "{token:.40}");
+            assert!(verified(token, &set).is_err(), "{token:.40}");
         }
     }
 

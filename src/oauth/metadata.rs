@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Scope;
-use super::assertion::ALGORITHMS;
+use super::jws::ALGORITHMS;
 
 /// The document for `issuer`, whose endpoints lie below `{issuer}/oauth`.
 #[must_use]

@@ -10,6 +10,7 @@ pub mod error;
 pub mod exchange;
 pub mod expiry;
 pub mod id_token;
+pub mod jws;
 pub mod metadata;
 pub mod opaque;
 pub mod parameters;

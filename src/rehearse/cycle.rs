@@ -1,10 +1,11 @@
 //! The life of everybody in the cast, in the order of Entra's cycles: match and create, changes in both PATCH forms, disable,
-//! restore, delete; and, whatever happened, cleaning up.
+//! restore, delete, and between them the life of a group; and, whatever happened, cleaning up.
 //!
 //! A phase runs over all people before the next begins, `concurrency` of them at a time. A person is remembered only by
 //! number, id and how far they came; values are made up anew from the seed.
 
 mod asides;
+pub(super) mod team;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -60,6 +61,8 @@ pub(super) struct Cycle<'a> {
     concurrency: usize,
     progress: &'a ProgressBar,
     lives: Vec<Mutex<Life>>,
+    /// `None` where the endpoint offers no groups.
+    team: Option<Mutex<Life>>,
 }
 
 impl<'a> Cycle<'a> {
@@ -73,7 +76,12 @@ impl<'a> Cycle<'a> {
         progress: &'a ProgressBar,
     ) -> Self {
         let lives = (0..people).map(|_| Mutex::default()).collect();
-        Self { endpoint, cast, mapping, flavours, concurrency, progress, lives }
+        Self { endpoint, cast, mapping, flavours, concurrency, progress, lives, team: None }
+    }
+
+    /// With a group.
+    pub fn with_team(self) -> Self {
+        Self { team: Some(Mutex::default()), ..self }
     }
 
     /// Everything but the deletion.
@@ -89,6 +97,9 @@ impl<'a> Cycle<'a> {
             self.clear().await;
             self.walk().await;
             self.project().await;
+            if self.team.is_some() {
+                self.team().await;
+            }
         }
         for (wanted, legacy, check) in [
             (self.flavours.legacy, true, Check::DisableLegacy),
@@ -112,6 +123,7 @@ impl<'a> Cycle<'a> {
             .filter(|index| matches!(self.life(*index), Life::Here(..) | Life::Attempted))
             .collect();
         self.progress.set_message("clean up");
+        self.remove_team().await;
         futures_util::stream::iter(remaining).for_each_concurrent(self.concurrency, |index| self.remove(index)).await;
     }
 
@@ -136,6 +148,16 @@ impl<'a> Cycle<'a> {
 
     fn set(&self, index: usize, life: Life) {
         *self.lives[index].lock().unwrap_or_else(PoisonError::into_inner) = life;
+    }
+
+    fn team_life(&self) -> Life {
+        self.team.as_ref().map_or(Life::Unborn, |team| team.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn set_team(&self, life: Life) {
+        if let Some(team) = &self.team {
+            *team.lock().unwrap_or_else(PoisonError::into_inner) = life;
+        }
     }
 
     fn id(&self, index: usize) -> Option<String> {

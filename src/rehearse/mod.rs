@@ -190,9 +190,18 @@ async fn rehearse(
     if !stop.is_cancelled() {
         probes::errors(&endpoint, random).await;
     }
-    let mapping = announced.unwrap_or(Mapping::UNTOLD);
+    let mapping = announced.mapping.unwrap_or(Mapping::UNTOLD);
     let cast = Cast::new(plan.seed, &plan.prefix, &plan.domain, plan.wide, mapping);
     let cycle = Cycle::new(&endpoint, &cast, mapping, plan.flavours, plan.people, plan.concurrency, progress);
+    let cycle = if announced.groups {
+        cycle.with_team()
+    } else {
+        let why = "/ResourceTypes announces no groups";
+        for check in cycle::team::CHECKS {
+            report.skip(check, why);
+        }
+        cycle
+    };
     cycle.live().await;
     if !plan.keep {
         cycle.delete().await;

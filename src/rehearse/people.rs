@@ -176,7 +176,12 @@ pub(super) fn active_patch(legacy: bool, active: bool) -> Value {
 
 /// A PATCH with one operation.
 pub(super) fn single_patch(op: &str, path: &str, value: &Value) -> Value {
-    json!({"schemas": [PATCH_OP], "Operations": [{"op": op, "path": path, "value": value}]})
+    patch_of(&json!([{"op": op, "path": path, "value": value}]))
+}
+
+/// A PATCH with these operations.
+pub(super) fn patch_of(operations: &Value) -> Value {
+    json!({"schemas": [PATCH_OP], "Operations": operations})
 }
 
 /// Everybody that takes part in one run.
@@ -199,6 +204,12 @@ impl Cast {
             let _ = write!(run, "{byte:02x}");
         }
         Self { seed, run, prefix: prefix.into(), domain: domain.into(), wide, mapping }
+    }
+
+    /// The name of the group, as it should be at `version`.
+    pub fn team(&self, version: Version) -> String {
+        let suffix = ["", " b", " c"][version as usize];
+        format!("{} {} team{suffix}", self.prefix, self.run)
     }
 
     /// The person of this number as they should be at `version`.

@@ -74,8 +74,16 @@ pub(super) async fn test_connection(endpoint: &Endpoint<'_>, random: &Random) ->
     Ok(admitted)
 }
 
-/// Reads the discovery documents; gives what `/Schemas` says there is to map.
-pub(super) async fn discover(endpoint: &Endpoint<'_>) -> Option<Mapping> {
+/// What the discovery documents announce.
+pub(super) struct Announced {
+    /// What there is to map, if `/Schemas` can be read.
+    pub mapping: Option<Mapping>,
+    /// Whether there are groups.
+    pub groups: bool,
+}
+
+/// Reads the discovery documents.
+pub(super) async fn discover(endpoint: &Endpoint<'_>) -> Announced {
     let report = endpoint.report;
     let config = document(endpoint, "/ServiceProviderConfig").await.and_then(|(answer, document)| {
         if document["patch"]["supported"] == true {
@@ -85,16 +93,17 @@ pub(super) async fn discover(endpoint: &Endpoint<'_>) -> Option<Mapping> {
         }
     });
     report.note(Check::ProviderConfig, config);
+    let mut groups = false;
     let types = document(endpoint, "/ResourceTypes").await.and_then(|(answer, document)| {
         let listed = document["Resources"].as_array().or(document.as_array());
-        if listed.is_some_and(|all| all.iter().any(|one| one["endpoint"] == "/Users" || one["name"] == "User")) {
-            Ok(())
-        } else {
-            Err(Trip::over(&answer, "no User in it", ""))
-        }
+        let lists = |endpoint: &str, name: &str| {
+            listed.is_some_and(|all| all.iter().any(|one| one["endpoint"] == *endpoint || one["name"] == *name))
+        };
+        groups = lists("/Groups", "Group");
+        if lists("/Users", "User") { Ok(()) } else { Err(Trip::over(&answer, "no User in it", "")) }
     });
     report.note(Check::ResourceTypes, types);
-    match document(endpoint, "/Schemas").await {
+    let mapping = match document(endpoint, "/Schemas").await {
         Err(trip) => {
             report.note(Check::Schemas, Err(trip));
             None
@@ -106,7 +115,8 @@ pub(super) async fn discover(endpoint: &Endpoint<'_>) -> Option<Mapping> {
             report.note(Check::Schemas, mapping.map(drop).ok_or_else(trip));
             mapping
         }
-    }
+    };
+    Announced { mapping, groups }
 }
 
 async fn document(endpoint: &Endpoint<'_>, path: &str) -> Result<(super::wire::Answer, Value), Trip> {

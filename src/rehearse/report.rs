@@ -70,6 +70,15 @@ checks! {
     Kept "Changes" "change.kept" "optional attributes are kept, not dropped" Advisory;
     Paging "Paging" "paging.walk" "walking the list by pages finds everybody exactly once" Required;
     Projection "Paging" "paging.projection" "attributes and excludedAttributes are obeyed" Advisory;
+    GroupCreate "Groups" "groups.create" "POST of a group without members gives 201 with an id" Required;
+    GroupMatch "Groups" "groups.match" "the group is found by its name in any letter case, once" Required;
+    MembersLegacy "Groups" "groups.members_legacy" "members come and go in Entra's older form: Add and Remove with a list" Required;
+    MembersCompliant "Groups" "groups.members_compliant" "members come and go in Entra's compliant form: members[value eq …]" Required;
+    MembersOkta "Groups" "groups.members_okta" "members change as Okta says it: with the name in one PATCH, and replaced as a whole" Required;
+    MemberProbe "Groups" "groups.member_probe" "the query whether somebody is a member is answered" Required;
+    GroupLean "Groups" "groups.without_members" "a group is read without its members" Advisory;
+    GroupRename "Groups" "groups.rename" "a new name arrives" Required;
+    GroupDelete "Groups" "groups.delete" "DELETE of a group gives 204, then it is 404" Required;
     DisableLegacy "Disable and restore" "disable.legacy" "PATCH active \"False\" disables" Required;
     DisableCompliant "Disable and restore" "disable.compliant" "PATCH active false disables" Required;
     DisabledReadable "Disable and restore" "disable.readable" "a disabled user is still read and found, with active false" Required;

@@ -1,6 +1,6 @@
 //! Rehearsals against a small endpoint that has one fault at a time: each fault must be found, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -51,11 +51,22 @@ enum Fault {
     NoRefreshToken,
     TokenDies,
     Interrupts,
+    EmptiesGroup,
+    IgnoresMember,
+    ListsMembers,
+    GroupStays,
+}
+
+/// The one group there can be.
+struct Team {
+    name: String,
+    members: BTreeSet<String>,
 }
 
 struct Mock {
     fault: Fault,
     users: Mutex<BTreeMap<u64, Map<String, Value>>>,
+    team: Mutex<Option<Team>>,
     requests: AtomicU32,
     tokens: AtomicU32,
     stop: CancellationToken,
@@ -134,9 +145,14 @@ impl Mock {
         let path = path.strip_prefix("/scim").unwrap();
         match (&parts.method, path) {
             (_, "/Groups") if self.fault == Fault::NoGroups => self.error(404, ""),
-            (_, "/Groups") => self.list(0, 1, &[]),
+            (_, path) if path.starts_with("/Groups") => self.group(&parts.method, path, &query, &body),
             (_, "/ServiceProviderConfig") => self.scim(200, &json!({"patch": {"supported": true}})),
-            (_, "/ResourceTypes") => self.scim(200, &json!({"Resources": [{"endpoint": "/Users"}]})),
+            (_, "/ResourceTypes") if self.fault == Fault::NoGroups => {
+                self.scim(200, &json!({"Resources": [{"endpoint": "/Users"}]}))
+            }
+            (_, "/ResourceTypes") => {
+                self.scim(200, &json!({"Resources": [{"endpoint": "/Users"}, {"endpoint": "/Groups"}]}))
+            }
             (_, "/Schemas") => self.scim(
                 200,
                 &json!({"Resources": [{"id": "urn:ietf:params:scim:schemas:core:2.0:User",
@@ -177,6 +193,76 @@ impl Mock {
             return self.error(404, "");
         }
         self.list(found.len(), 1, &found)
+    }
+
+    fn group(&self, method: &Method, path: &str, query: &BTreeMap<String, String>, body: &[u8]) -> Answer {
+        let mut team = self.team.lock().unwrap();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let shown = |team: &Team| {
+            let mut shown = json!({"id": "g1", "displayName": team.name});
+            let excluded = query.contains_key("excludedAttributes") && self.fault != Fault::ListsMembers;
+            if !excluded && !team.members.is_empty() {
+                shown["members"] = team.members.iter().map(|key| json!({"value": key})).collect();
+            }
+            shown
+        };
+        match (method, path, &mut *team) {
+            (&Method::GET, "/Groups", team) => {
+                let filter = query["filter"].to_lowercase();
+                let matches = |team: &&mut Team| match filter.split('"').collect::<Vec<_>>()[..] {
+                    ["displayname eq ", name, ""] => team.name.to_lowercase() == name,
+                    ["id eq ", "g1", " and members eq ", key, ""] => {
+                        team.members.contains(key) || self.fault == Fault::IgnoresMember
+                    }
+                    _ => panic!("nobody asks {filter}"),
+                };
+                let found: Vec<Value> = team.as_mut().filter(matches).map(|team| shown(team)).into_iter().collect();
+                self.list(found.len(), 1, &found)
+            }
+            (&Method::POST, _, team) => {
+                assert!(body.get("members").is_none() && team.is_none());
+                let name = body["displayName"].as_str().unwrap().to_owned();
+                let made = team.insert(Team { name, members: BTreeSet::new() });
+                self.scim(201, &shown(made))
+            }
+            (_, "/Groups/g1", Some(team)) if *method == Method::GET => self.scim(200, &shown(team)),
+            (_, "/Groups/g1", Some(_)) if *method == Method::DELETE && self.fault == Fault::GroupStays => {
+                self.error(501, "")
+            }
+            (_, "/Groups/g1", team @ Some(_)) if *method == Method::DELETE => {
+                *team = None;
+                Response::builder().status(StatusCode::NO_CONTENT).body(Full::default()).unwrap()
+            }
+            (_, "/Groups/g1", Some(team)) => {
+                for operation in body["Operations"].as_array().unwrap() {
+                    if self.fault == Fault::RefusesCapitals && operation["op"] == "Replace" {
+                        return self.error(400, "invalidSyntax");
+                    }
+                    self.change_group(team, operation);
+                }
+                Response::builder().status(StatusCode::NO_CONTENT).body(Full::default()).unwrap()
+            }
+            _ => self.error(404, ""),
+        }
+    }
+
+    fn change_group(&self, team: &mut Team, operation: &Value) {
+        let entries = operation["value"].as_array().into_iter().flatten();
+        let keys = entries.map(|one| one["value"].as_str().unwrap().to_owned());
+        let op = operation["op"].as_str().unwrap().to_lowercase();
+        match (op.as_str(), operation["path"].as_str()) {
+            ("add", Some("members")) => team.members.extend(keys),
+            ("replace", Some("members")) => team.members = keys.collect(),
+            ("replace", Some("displayName")) => team.name = operation["value"].as_str().unwrap().into(),
+            ("replace", None) => team.name = operation["value"]["displayName"].as_str().unwrap().into(),
+            ("remove", Some("members")) if self.fault == Fault::EmptiesGroup => team.members.clear(),
+            ("remove", Some("members")) => team.members.retain(|held| !keys.clone().any(|key| key == *held)),
+            ("remove", Some(path)) => {
+                let key = path.strip_prefix("members[value eq \"").and_then(|rest| rest.strip_suffix("\"]")).unwrap();
+                team.members.remove(key);
+            }
+            other => panic!("nobody asks for {other:?}"),
+        }
     }
 
     fn create(&self, body: &[u8]) -> Answer {
@@ -301,9 +387,10 @@ impl Mock {
 async fn start(fault: Fault) -> (Url, Arc<Mock>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-    let (users, requests, tokens) = (Mutex::default(), AtomicU32::default(), AtomicU32::default());
+    let (users, team) = (Mutex::default(), Mutex::default());
+    let (requests, tokens) = (AtomicU32::default(), AtomicU32::default());
     let stop = CancellationToken::new();
-    let mock = Arc::new(Mock { fault, users, requests, tokens, stop });
+    let mock = Arc::new(Mock { fault, users, team, requests, tokens, stop });
     let served = Arc::clone(&mock);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -363,6 +450,9 @@ async fn play_until(plan: &Plan, stop: &CancellationToken) -> Report {
     report
 }
 
+/// Faults after which no group is played.
+const WITHOUT_GROUP: [Fault; 2] = [Fault::EmptyIs404, Fault::NoGroups];
+
 #[tokio::test]
 async fn each_fault_is_found_and_nothing_else() {
     let table: &[(Fault, &[Check])] = &[
@@ -378,7 +468,10 @@ async fn each_fault_is_found_and_nothing_else() {
         ),
         (Fault::HidesDisabled, &[Check::DisabledReadable]),
         (Fault::IgnoresPathless, &[Check::ChangeCompliant]),
-        (Fault::RefusesCapitals, &[Check::ChangeLegacy, Check::DisableLegacy, Check::Restore, Check::Clear]),
+        (
+            Fault::RefusesCapitals,
+            &[Check::ChangeLegacy, Check::DisableLegacy, Check::Restore, Check::Clear, Check::GroupRename],
+        ),
         (Fault::DropsTitle, &[Check::Kept]),
         (Fault::Undeletable, &[Check::Delete, Check::CleanUp]),
         (Fault::DeletedStay, &[Check::DeletedGone]),
@@ -389,10 +482,15 @@ async fn each_fault_is_found_and_nothing_else() {
         (Fault::WrongState, &[Check::State]),
         (Fault::NoRefreshToken, &[Check::Refresh]),
         (Fault::TokenDies, &[]),
+        (Fault::EmptiesGroup, &[Check::MembersLegacy]),
+        (Fault::IgnoresMember, &[Check::MemberProbe]),
+        (Fault::ListsMembers, &[Check::GroupLean, Check::GroupRename]),
+        (Fault::GroupStays, &[Check::GroupDelete, Check::CleanUp]),
     ];
     for (fault, wanted) in table {
         let (base, mock) = start(*fault).await;
         let report = play(&plan(&base, authorize(&base, "open sesame"))).await;
+        assert_eq!(report.count(Check::MembersOkta).0 > 0, !WITHOUT_GROUP.contains(fault), "{fault:?}");
         let found: Vec<&Check> = Check::ALL.iter().filter(|check| report.count(**check).1 > 0).collect();
         let mut wanted: Vec<&Check> = wanted.iter().collect();
         wanted.sort();
@@ -405,6 +503,8 @@ async fn each_fault_is_found_and_nothing_else() {
         let left = mock.users.lock().unwrap().len();
         let stay = matches!(fault, Fault::Undeletable | Fault::DeletedStay);
         assert_eq!(left == 0, !stay, "{fault:?}: {left} left");
+        let stays = mock.team.lock().unwrap().is_some();
+        assert_eq!(stays, *fault == Fault::GroupStays, "{fault:?}: a group is left");
     }
 }
 

@@ -347,6 +347,7 @@ mod tests {
             ("shoeSize eq 9", 1, "no attribute"),
             ("title pr and password sw \"a\"", 14, "never told"),
             ("not (password pr)", 6, "never told"),
+            ("title pr and meta.location ew \"/Users/7\"", 14, "filter by id"),
             ("name eq \"Ada\"", 1, "givenName"),
             ("active gt true", 11, "no order"),
             ("active eq \"yes\"", 11, "true or false"),

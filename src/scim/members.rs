@@ -56,14 +56,32 @@ pub fn split(operations: Vec<Operation>) -> Result<(Vec<Operation>, Vec<Intent>)
 
 /// Takes `members` out of a group that was parsed from a body: `None` when the body did not speak of them, an empty list when
 /// it said that there are none.
-pub fn take(group: &mut Resource) -> Option<Vec<Member>> {
+///
+/// # Errors
+/// 400 `invalidValue` for an entry without id: passing over it would lose a member.
+pub fn take(group: &mut Resource) -> Result<Option<Vec<Member>>, ScimError> {
     let mut map = std::mem::take(group).into_map();
     let members = map.shift_remove("members");
     *group = Resource::from_map(map);
-    match members? {
-        Value::Array(entries) => Some(distinct(entries.iter().filter_map(member).collect())),
-        entry => Some(member(&entry).into_iter().collect()),
+    members.map(list).transpose()
+}
+
+/// Looks at `members` as sent, before what is read-only (`display`) is taken out of it and an entry may be empty.
+///
+/// # Errors
+/// 400 `invalidValue` for an entry that says something, but not whom it means: passing over it would lose a member.
+pub fn check(members: &Value) -> Result<(), ScimError> {
+    let entries = members.as_array().map_or(std::slice::from_ref(members), Vec::as_slice);
+    for (index, entry) in entries.iter().enumerate() {
+        let says = |parts: &Map<String, Value>, wanted: fn(&str) -> bool| {
+            parts.iter().any(|(name, value)| wanted(name) && !value.is_null() && value.as_str() != Some(""))
+        };
+        let whom = |name: &str| name.eq_ignore_ascii_case("value") || name.eq_ignore_ascii_case("$ref");
+        if entry.as_object().is_some_and(|parts| says(parts, |_| true) && !says(parts, whom)) {
+            return Err(nobody(index));
+        }
     }
+    Ok(())
 }
 
 /// The value of `members` in an answer; `location` gives the URI of a member.
@@ -200,14 +218,6 @@ fn nobody(index: usize) -> ScimError {
         "members (entry {}) names nobody; give it a value, the id of the member",
         index + 1
     ))
-}
-
-fn member(entry: &Value) -> Option<Member> {
-    match entry {
-        Value::Object(parts) => of_parts(parts),
-        Value::String(key) => Some(person(key.clone())),
-        _ => None,
-    }
 }
 
 /// From the parts of an entry, in names of any case.
@@ -389,8 +399,16 @@ mod tests {
                 continue;
             };
             let mut group = parsed.resource;
-            assert_eq!(take(&mut group), taken);
+            assert_eq!(take(&mut group), Ok(taken));
             assert_eq!(group.as_map().len(), 1);
+        }
+        for (members, entry) in [
+            (json!([{"display": "U"}]), "entry 1"),
+            (json!([{"value": "u1"}, {"value": null, "type": "User"}]), "entry 2"),
+        ] {
+            let body = json!({"displayName": "Sales", "members": members}).to_string();
+            let error = Resource::parse(ResourceType::Group, body.as_bytes()).unwrap_err();
+            assert!(error.detail.contains(entry), "{members}: {}", error.detail);
         }
         let shown = value(&[group("g1")], |member| format!("https://x/{}/{}", member.kind.endpoint(), member.key));
         assert_eq!(shown, json!([{"value": "g1", "$ref": "https://x/Groups/g1", "type": "Group"}]));

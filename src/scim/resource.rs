@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::entries;
 use super::error::ScimError;
 use super::filter::{Filter, Operator};
+use super::members;
 use super::normalise::{self, Dropped, Form, Place};
 use super::path::AttrPath;
 pub use super::schema::ResourceType;
@@ -69,6 +70,9 @@ impl Resource {
                 }
                 // Whether a group shall have no members, or nothing is said of them, is a difference.
                 let emptied = attribute.name == "members" && value.as_array().is_some_and(Vec::is_empty);
+                if attribute.name == "members" {
+                    members::check(&value)?;
+                }
                 let place = Place::of(None, attribute.name);
                 if let Some(value) = normalise::attribute(attribute, value, place, Form::Body, &mut dropped)? {
                     map.insert(canonical(name, attribute.name), value);
@@ -346,7 +350,20 @@ fn parse_extension(
 
 fn check_schemas(kind: ResourceType, value: &Value) -> Result<(), ScimError> {
     match value {
-        Value::Array(urns) if urns.iter().all(Value::is_string) => Ok(()),
+        Value::Array(urns) if urns.iter().all(Value::is_string) => {
+            let names = |kind: ResourceType| {
+                urns.iter().filter_map(Value::as_str).any(|urn| urn.eq_ignore_ascii_case(kind.schema()))
+            };
+            match ResourceType::ALL.into_iter().find(|other| *other != kind && names(*other)) {
+                Some(other) if !names(kind) => Err(ScimError::invalid_syntax(format!(
+                    "schemas says that this is a {}, and here it is a {} that is written; send it to /{}",
+                    other.name(),
+                    kind.name(),
+                    other.endpoint()
+                ))),
+                _ => Ok(()),
+            }
+        }
         Value::Null => Ok(()),
         _ => Err(ScimError::invalid_value(format!("schemas must be a list of URNs, such as [\"{}\"]", kind.schema()))),
     }

@@ -125,10 +125,10 @@ pub fn key(subject: &Subject<'_>, sort: &Sort) -> Option<Key> {
     let meta = &subject.meta;
     if path.schema.is_none() {
         match (path.attribute.as_str(), path.sub.as_deref()) {
-            ("id", _) => return Some(folded(meta.id)),
+            // An address ends with the id; where resources are compared the rest of it is not known.
+            ("id", _) | ("meta", Some("location")) => return Some(folded(meta.id)),
             ("meta", Some("created")) => return meta.created.map(|at| Key::Time(at.millis())),
             ("meta", Some("lastModified")) => return meta.modified.map(|at| Key::Time(at.millis())),
-            ("meta", Some("location")) => return Some(folded(meta.location)),
             ("meta", Some("version")) => return meta.version.map(folded),
             ("meta", Some("resourceType")) => return Some(folded(subject.kind.name())),
             ("meta", _) => return None,

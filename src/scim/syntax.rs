@@ -348,6 +348,10 @@ impl<'t> Parser<'t> {
         if attribute.returned == Returned::Never {
             return self.untold(start, &path.to_string());
         }
+        if path.is("meta.location") {
+            let text = "meta.location says no more than the id and cannot be asked for; filter by id";
+            return self.fail_at(start, text);
+        }
         match path.sub.as_deref().map(|name| (name, attribute.sub(name))) {
             Some((name, None)) => self.unknown(start, name, attribute.name, attribute.sub_attributes.iter()),
             Some((_, Some(sub))) if sub.returned == Returned::Never => self.untold(start, &path.to_string()),

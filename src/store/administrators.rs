@@ -187,6 +187,30 @@ impl Store {
         Ok(administrator)
     }
 
+    /// Ends the sessions of whom `source` knows by `subject`, and codes of theirs that are on their way: they have no role any more.
+    /// Grants they approved stay; to end those is to disable them.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn end_vouched_sessions(&self, tenant: &str, source: &Source, subject: &str) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await?;
+        for statement in [
+            "DELETE FROM sessions WHERE administrator_id IN (
+                 SELECT id FROM administrators WHERE tenant = $1 AND source = $2 AND username_key = $3)",
+            "DELETE FROM codes WHERE taken IS NULL AND tenant = $1 AND administrator_id IN (
+                 SELECT id FROM administrators WHERE tenant = $1 AND source = $2 AND username_key = $3)",
+        ] {
+            sqlx::query(statement)
+                .bind(tenant)
+                .bind(source.to_string())
+                .bind(subject)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Gives a local administrator a new password; ends their sessions and the grants they approved. False: there is none of that number.
     ///
     /// # Errors

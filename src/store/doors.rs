@@ -58,6 +58,20 @@ impl Store {
             .collect()
     }
 
+    /// As [`Store::door_uses`], of every client of the tenant: client, door, when. The tenant's own doors have an empty client.
+    ///
+    /// # Errors
+    /// When the state is not available.
+    pub async fn all_door_uses(&self, tenant: &str) -> Result<Vec<(String, String, Timestamp)>, StoreError> {
+        sqlx::query("SELECT client_id, door, last_used FROM door_uses WHERE tenant = $1 ORDER BY last_used DESC, door")
+            .bind(tenant)
+            .fetch_all(self.reader())
+            .await?
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, Timestamp::from_millis(row.try_get(2)?))))
+            .collect()
+    }
+
     /// Notes that a door was used. Never waits: it is written with the next audit records.
     pub fn touch_door(&self, tenant: &str, client: &str, door: Door, at: Timestamp) {
         self.touch_named_door(tenant, client, door.as_str(), at);

@@ -39,6 +39,7 @@ pub use links::{Link, LinkState};
 pub use open::Options;
 pub use overview::LiveGrant;
 pub use secret_tokens::SecretToken;
+pub use sign_ins::Begun;
 
 use std::sync::{Arc, OnceLock};
 

@@ -5,13 +5,24 @@
 
 use std::time::Duration;
 
+use sqlx::Row as _;
+
 use super::{Store, StoreError};
-use crate::types::Digest;
+use crate::types::{Digest, Timestamp};
 
 /// How long somebody may take at the provider.
 pub const LIFE: Duration = Duration::from_mins(15);
 /// The most that are kept on their way; the oldest give way.
 const MOST: i64 = 10_000;
+
+/// Where a browser was when it was sent to its provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Begun {
+    /// Where it goes on: a path of our own.
+    pub return_to: String,
+    /// When it was sent.
+    pub at: Timestamp,
+}
 
 impl Store {
     /// Writes down that the browser was sent to `issuer` with the `state`, and where it goes on (a path of our own) when it is back.
@@ -51,7 +62,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes what was begun with the `state`, once, if it was for this browser and this issuer and within [`LIFE`]: where it goes on.
+    /// Takes what was begun with the `state`, once, if it was for this browser and this issuer and within [`LIFE`].
     ///
     /// # Errors
     /// When the state is not available.
@@ -61,10 +72,10 @@ impl Store {
         state: &Digest,
         browser: &Digest,
         issuer: &str,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar(
+    ) -> Result<Option<Begun>, StoreError> {
+        let row = sqlx::query(
             "DELETE FROM sign_ins WHERE digest = $1 AND tenant = $2 AND browser = $3 AND issuer = $4 AND created > $5
-             RETURNING return_to",
+             RETURNING return_to, created",
         )
         .bind(state.as_slice())
         .bind(tenant)
@@ -72,7 +83,8 @@ impl Store {
         .bind(issuer)
         .bind(oldest(self.clock().now().millis()))
         .fetch_optional(self.writer())
-        .await?)
+        .await?;
+        row.map(|row| Ok(Begun { return_to: row.try_get(0)?, at: Timestamp::from_millis(row.try_get(1)?) })).transpose()
     }
 }
 
@@ -100,7 +112,8 @@ mod tests {
                 assert_eq!(store.take_sign_in(tenant, state, browser, issuer).await.unwrap(), None);
             }
             let taken = store.take_sign_in("acme", &state, &browser, "https://id").await.unwrap();
-            assert_eq!(taken.as_deref(), Some("/t/acme/console"));
+            let begun = Begun { return_to: "/t/acme/console".to_owned(), at: stores.clock.now() };
+            assert_eq!(taken, Some(begun));
             assert_eq!(store.take_sign_in("acme", &state, &browser, "https://id").await.unwrap(), None);
             store.begin_sign_in("acme", &state, &browser, "https://id", "/").await.unwrap();
         }

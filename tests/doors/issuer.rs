@@ -15,7 +15,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use portcullis::oauth::assertion::{KeySet, Keys, Trust};
+use portcullis::oauth::assertion::{Keys, Trust};
+use portcullis::oauth::jws::KeySet;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -183,7 +184,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Manner::Keys => body(json!({"keys": *shared.keys.lock().unwrap()}).to_string()),
         Manner::Status(status) => Response::builder().status(status).body(Full::default()).unwrap(),
         Manner::Redirect(to) => Response::builder().status(302).header("location", to).body(Full::default()).unwrap(),
-        Manner::Huge => body(format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(300_000))),
+        Manner::Huge => body(format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(600_000))),
         Manner::Junk => body("<html>".to_owned()),
     })
 }

@@ -99,7 +99,14 @@ async fn ringcentrals_extras() {
     let answer = refresh(&table, &token, &[]).await;
     assert_eq!(answer.json()["refresh_token_expires_in"], 7200, "{}", answer.json());
     answer.json()["refresh_token"].as_str().unwrap().clone_into(&mut token);
+    let about = async || {
+        let fields = [("token", token.as_str()), ("client_id", "app"), ("client_secret", table.secret.expose())];
+        table.post("oauth/introspect", &fields).await.json()
+    };
+    let known = about().await;
+    assert_eq!(known["exp"].as_i64().unwrap() - known["iat"].as_i64().unwrap(), 7200, "{known}");
     table.gateway.clock.advance(Duration::from_hours(2));
+    assert_eq!(about().await, serde_json::json!({"active": false}));
     assert_eq!(error(&refresh(&table, &token, &[]).await), "invalid_grant");
     // The vendor's own path leads to the same door.
     let fields = [("grant_type", "refresh_token"), ("refresh_token", token.as_str()), ("client_id", "app")];

@@ -74,7 +74,7 @@ pub fn resource(data: &[u8]) {
         let Ok(parsed) = Resource::parse(kind, data) else { continue };
         let mut read = parsed.resource;
         let answer = read.render(kind, META, &Projection::default());
-        members::take(&mut read);
+        drop(members::take(&mut read));
         let again = Resource::parse(kind, answer.to_string().as_bytes()).expect("our own answer");
         let mut again = again.resource.into_map();
         again.shift_remove("members");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis::oauth::Role;
+use portcullis::oauth::{Door, Role};
 use portcullis::store::{Link, LinkState};
 
 use crate::support::gateway::TestGateway;
@@ -25,6 +25,15 @@ fn grant(page: &str) -> &str {
 async fn it_shows_what_there_is_to_those_who_sign_in() {
     let gateway = gateway().await;
     gateway.gateway.store.put_link(TENANT, &Link::new("1", LinkState::Managed)).await.unwrap();
+    let (client, now) = (format!("test-{TENANT}"), gateway.clock.now());
+    gateway.gateway.store.touch_door(TENANT, &client, Door::Federation, now.after(Duration::from_hours(1)));
+    gateway.gateway.store.touch_door(TENANT, &client, Door::Code, now);
+    gateway.gateway.store.touch_door("vonage-business", &client, Door::PrivateKeyJwt, now);
+    gateway.gateway.store.flush_audit().await;
+    let minute = |after| now.after(after).to_string()[..16].replace('T', " ");
+    let (now, later) = (minute(Duration::ZERO), minute(Duration::from_hours(1)));
+    // The gateway's own token came by the client's secret.
+    let used = format!("last used: federation {later}, secret {now}, authorization {now}");
     let mut visitor = Visitor::at_console(&gateway);
     let page = visitor.open().await;
     assert_eq!(page.status, 200);
@@ -44,6 +53,7 @@ async fn it_shows_what_there_is_to_those_who_sign_in() {
         "By its own secret",
         "<code>test-ringcentral</code>",
         "open, 1 secret",
+        &used,
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }

@@ -246,6 +246,10 @@ async fn the_whole_way_there_and_back() {
         page.contains("Access Request") && page.contains("ada@example.com") && page.contains("super user"),
         "{page}"
     );
+    assert!(
+        page.contains("until it is revoked or your account is disabled at this gateway."),
+        "its password is not ours"
+    );
     assert!(parameter(&visitor.press("authorize").await, "code").is_some());
     let source = Source::Oidc(issuer.peer.url());
     let known = gateway.gateway.store.administrators(TENANT).await.unwrap();
@@ -273,6 +277,12 @@ async fn prompts_are_passed_on() {
     visitor.follow(switched).await;
     let sent = visitor.press("sign_in").await;
     assert_eq!(parameter(&sent, "prompt").as_deref(), Some("login"));
+    // A provider that says it did not ask is not believed; one that says nothing of it is, as long as nobody was to be asked.
+    for (prompt, age, status) in [("login", 61, 403), ("login", 59, 200), ("consent", 3600, 200)] {
+        issuer.told(|script| script.claims = json!({"auth_time": script.now - age}));
+        let mut visitor = Visitor::sent(&gateway, &[("prompt", prompt)]);
+        assert_eq!(issuer.sign_in(&mut visitor).await.status, status, "{prompt} {age}");
+    }
     let mut silent = Visitor::sent(&gateway, &[("prompt", "none")]);
     assert_eq!(parameter(&silent.open().await, "error").as_deref(), Some("login_required"));
 }
@@ -372,6 +382,17 @@ async fn what_the_provider_says_no_to() {
         visitor.go(&issuer.back(&sent, &[("error", "access_denied"), ("error_description", "<b>no</b>")])).await;
     assert!(answer.status == 403 && text(&answer).contains("did not sign you in"), "{}", text(&answer));
     assert!(!text(&answer).contains("<b>no"), "its words are not ours");
+    for (error, words) in [
+        ("unauthorized_client", "registered there as it should be"),
+        ("unauthorized_client", "it answered “unauthorized_client”"),
+        ("<b>no</b>", "it answered “unreadable”"),
+        ("temporarily_unavailable", "out of order just now"),
+    ] {
+        let mut visitor = Visitor::sent(&gateway, &[]);
+        let sent = issuer.sent(&mut visitor).await;
+        let answer = visitor.go(&issuer.back(&sent, &[("error", error)])).await;
+        assert!(answer.status == 403 && text(&answer).contains(words), "{error}: {}", text(&answer));
+    }
 
     for (what, token, status) in [
         ("refuses the code", peer::json(400, &json!({"error": "invalid_grant"})), 403),
@@ -421,6 +442,9 @@ async fn keys_are_fetched_again_for_an_unknown_kid_once_a_minute() {
     assert_eq!(signed_in().await, (200, 1));
     // The provider rotates its key.
     issuer.told(|script| script.seed = (2, 2));
+    assert_eq!(signed_in().await, (403, 0), "not within the minute");
+    gateway.clock.advance(Duration::from_mins(1));
+    issuer.told(|script| script.now += 60);
     assert_eq!(signed_in().await, (200, 1));
     // Somebody makes up names of keys.
     issuer.told(|script| script.signs = Signs::ForeignKid);
@@ -431,9 +455,9 @@ async fn keys_are_fetched_again_for_an_unknown_kid_once_a_minute() {
     issuer.told(|script| script.now += 60);
     assert_eq!(signed_in().await, (403, 1));
     assert_eq!(signed_in().await, (403, 0));
-    // An hour later the kept ones are too old, and a key that is no longer published is no longer good.
-    issuer.told(|script| (script.signs, script.seed, script.now) = (Signs::Right, (2, 3), script.now + 3600));
-    gateway.clock.advance(Duration::from_hours(1));
+    // Six hours later the kept ones are too old, and a key that is no longer published is no longer good.
+    issuer.told(|script| (script.signs, script.seed, script.now) = (Signs::Right, (2, 3), script.now + 6 * 3600));
+    gateway.clock.advance(Duration::from_hours(6));
     assert_eq!(signed_in().await, (403, 1));
 }
 
@@ -475,6 +499,13 @@ async fn the_role_is_what_the_token_says_now() {
         assert_eq!(answer.status, status, "{claims}: {page}");
         assert!(page.contains(words) && (status == 200 || page.contains("mailto:it@example.com")), "{claims}: {page}");
     }
+    // Who has no role any more is signed out wherever they were signed in.
+    issuer.told(|script| script.claims = json!({"groups": ["staff"]}));
+    let mut elsewhere = Visitor::at_console(&gateway);
+    assert!(text(&issuer.sign_in(&mut elsewhere).await).contains("Signed in as"));
+    issuer.told(|script| script.claims = json!({"groups": []}));
+    assert_eq!(issuer.sign_in(&mut Visitor::at_console(&gateway)).await.status, 403);
+    assert!(text(&elsewhere.go("console").await).contains("Sign in at"));
     let known = gateway.gateway.store.administrators(TENANT).await.unwrap();
     assert_eq!(known.len(), 1, "one person");
     assert_eq!(known[0].role, Role::Viewer, "as they last were");

@@ -51,94 +51,15 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
+pub use super::draft::{Draft, DraftDisabled, DraftEntity, DraftMembers};
+
 use super::dn::{Dn, under};
-use crate::directory::rest::{Attribute, Mistake};
-use crate::mapping::{Column, Slip, Table};
+use super::draft::{descriptor, is_attribute, is_name, mistake, own, slipped};
+use crate::directory::rest::Mistake;
+use crate::mapping::{Column, Table};
 use crate::scim::ResourceType;
 use crate::scim::path::AttrPath;
 use crate::types::Secret;
-
-/// The configuration as written. Defaults as in the module's grammar.
-#[derive(Clone, Default)]
-pub struct Draft {
-    /// `url`.
-    pub url: String,
-    /// `starttls`.
-    pub starttls: Option<bool>,
-    /// `plaintext`.
-    pub plaintext: bool,
-    /// `ca`.
-    pub ca: Option<PathBuf>,
-    /// `bind_dn`.
-    pub bind_dn: Option<String>,
-    /// `bind_password`.
-    pub bind_password: Option<Secret>,
-    /// `base`.
-    pub base: String,
-    /// `timeout`.
-    pub timeout: Duration,
-    /// `max_connections`.
-    pub max_connections: u64,
-    /// `page_size`.
-    pub page_size: u64,
-    /// `[people]`.
-    pub people: DraftEntity,
-    /// `[people.disabled]`.
-    pub disabled: Option<DraftDisabled>,
-    /// `[groups]`.
-    pub groups: Option<(DraftEntity, DraftMembers)>,
-}
-
-/// `[people]` or `[groups]` as written.
-#[derive(Clone, Default)]
-pub struct DraftEntity {
-    /// `base`.
-    pub base: String,
-    /// `object_classes`.
-    pub object_classes: Vec<String>,
-    /// `filter`.
-    pub filter: Option<String>,
-    /// `key`.
-    pub key: String,
-    /// `version`.
-    pub version: Option<String>,
-    /// `naming`.
-    pub naming: String,
-    /// `[attributes]`, in the order written.
-    pub attributes: Vec<(String, Attribute)>,
-    /// `[fields]`, in the order written.
-    pub fields: Vec<(String, Attribute)>,
-    /// `[constants]`, in the order written.
-    pub constants: Vec<(String, Value)>,
-}
-
-/// `[people.disabled]` as written.
-#[derive(Clone, Debug, Default)]
-pub struct DraftDisabled {
-    /// `attribute`.
-    pub attribute: Option<String>,
-    /// `value`.
-    pub value: Option<String>,
-    /// `enabled`.
-    pub enabled: Option<String>,
-    /// `mask`.
-    pub mask: Option<u64>,
-    /// `initial`.
-    pub initial: Option<u64>,
-    /// `base`.
-    pub base: Option<String>,
-}
-
-/// What `[groups]` says of membership.
-#[derive(Clone, Debug, Default)]
-pub struct DraftMembers {
-    /// `member`.
-    pub member: String,
-    /// `placeholder`.
-    pub placeholder: Option<String>,
-    /// `refint`.
-    pub refint: bool,
-}
 
 /// A server, declared and checked.
 #[derive(Clone)]
@@ -426,7 +347,7 @@ fn entity(kind: ResourceType, draft: DraftEntity, base: &str, mistakes: &mut Vec
         mistakes.push(mistake(&[section, "attributes", needed], problem));
     }
     let fields: Vec<_> = mapping.columns().iter().filter_map(Column::field).map(String::from).collect();
-    if !fields.iter().any(|field| *field == draft.naming) && !draft.naming.is_empty() {
+    if !fields.contains(&draft.naming) && !draft.naming.is_empty() {
         let problem = format!("\"{}\" is neither among the attributes nor the fields", draft.naming);
         mistakes.push(mistake(&[section, "naming"], problem));
     }
@@ -544,53 +465,13 @@ fn membership(
         }
         None => None,
     };
-    let placeholder = placeholder.and_then(|name| match Dn::parse(&name) {
-        Some(dn) => Some((name, dn)),
-        None => {
-            mistakes.push(mistake(&["groups", "placeholder"], "is no name such as \"cn=nobody,dc=example\""));
-            None
-        }
-    });
+    if let Some(name) = &placeholder {
+        is_name(&["groups", "placeholder"], name, mistakes);
+    }
+    let placeholder = placeholder.and_then(|name| Some((Dn::parse(&name)?, name))).map(|(dn, name)| (name, dn));
     Membership { member: draft.member, placeholder, refint: draft.refint }
 }
 
 fn below(own: &str, base: &str) -> String {
     if own.is_empty() { base.to_owned() } else { under(own, base) }
-}
-
-/// What the server itself fills is not mapped.
-fn own(at: &[&str], field: &str, key: &str, version: Option<&str>, mistakes: &mut Vec<Mistake>) {
-    is_attribute(at, field, mistakes);
-    if field.eq_ignore_ascii_case(key) || version.is_some_and(|version| field.eq_ignore_ascii_case(version)) {
-        mistakes.push(mistake(at, format!("\"{field}\" is the server's own to fill")));
-    }
-}
-
-fn is_attribute(at: &[&str], name: &str, mistakes: &mut Vec<Mistake>) {
-    if !descriptor(name) {
-        mistakes.push(mistake(at, "is missing: name an attribute of the directory, such as \"uid\""));
-    }
-}
-
-/// RFC 4512 §1.4 and §2.5: a name or number, perhaps with options.
-fn descriptor(name: &str) -> bool {
-    !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b';' | b'_'))
-}
-
-fn is_name(at: &[&str], name: &str, mistakes: &mut Vec<Mistake>) {
-    if Dn::parse(name).is_none() {
-        mistakes.push(mistake(at, "is no name such as \"ou=people,dc=example\""));
-    }
-}
-
-fn mistake(at: &[&str], problem: impl Into<String>) -> Mistake {
-    let at = at.iter().map(ToString::to_string).collect();
-    Mistake { at, problem: problem.into(), within: None, help: None }
-}
-
-/// What is wrong with a line of the mapping.
-fn slipped(at: &[&str], slip: Slip) -> Mistake {
-    let at = at.iter().copied().chain(slip.key).map(String::from).collect();
-    Mistake { at, problem: slip.message, within: slip.within, help: slip.help }
 }

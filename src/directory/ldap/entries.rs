@@ -77,7 +77,7 @@ impl Ldap {
         let none = Found { entries: Vec::new(), total: 0 };
         let condition = match lookup {
             Lookup::All => String::new(),
-            Lookup::Equal { path, value } => match self.equal(entity, path, value)? {
+            Lookup::Equal { path, value } => match Self::equal(entity, path, value)? {
                 Some(condition) => condition,
                 None => return Ok(none),
             },
@@ -104,7 +104,7 @@ impl Ldap {
     }
 
     /// The condition that the attribute's value is this one; `None` when nobody can have it.
-    fn equal(&self, entity: &Entity, path: &AttrPath, value: &str) -> Result<Option<String>, DirectoryError> {
+    fn equal(entity: &Entity, path: &AttrPath, value: &str) -> Result<Option<String>, DirectoryError> {
         let Some((_, field)) = entity.columns.iter().find(|(known, _)| known == path) else {
             return super::super::unasked(&format!("finding by {path}"));
         };
@@ -137,7 +137,7 @@ impl Ldap {
         if !entity.mapping.can_seek(&path) {
             return Ok(());
         }
-        let Some(condition) = self.equal(entity, &path, name)? else { return Ok(()) };
+        let Some(condition) = Self::equal(entity, &path, name)? else { return Ok(()) };
         let filter = format!("(&{}{condition})", entity.filter);
         for base in &entity.bases {
             let found = session.some(base, &filter, &[entity.key.name.as_str()], 2).await;

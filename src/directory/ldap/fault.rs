@@ -84,7 +84,7 @@ impl From<LdapError> for Fault {
 pub fn reading(fault: Fault, entity: &Entity) -> DirectoryError {
     match fault {
         Fault::Broken { reason, .. } => DirectoryError::Failed { reason, maybe_done: false },
-        Fault::Silent => DirectoryError::Busy { retry_after: None },
+        Fault::Silent => DirectoryError::Silent,
         Fault::Result { code: code::NO_SUCH_OBJECT, .. } => {
             DirectoryError::Refused { reason: format!("there is no {}, or we may not see it", entity.base) }
         }

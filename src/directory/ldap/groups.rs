@@ -277,12 +277,12 @@ async fn listed(session: &Session<'_>, kept: &Kept, group: &str) -> Result<Optio
     let (mut names, mut asked) = (Vec::new(), kept.member.clone());
     loop {
         let Some(raw) = session.entry(group, "(objectClass=*)", &[asked.as_str()]).await? else { return Ok(None) };
-        let part = raw.attributes().find_map(|(name, values)| Some((range(name, &kept.member)?, values)));
-        let values = part.as_ref().map_or_else(|| raw.values(&kept.member), |(_, values)| *values);
+        let found = raw.attributes().find_map(|(name, values)| Some((part(name, &kept.member)?, values)));
+        let values = found.as_ref().map_or_else(|| raw.values(&kept.member), |(_, values)| *values);
         names.extend(values.iter().filter_map(|value| String::from_utf8(value.clone()).ok()));
-        match part {
-            Some((Some(last), values)) if !values.is_empty() => {
-                asked = format!("{};range={}-*", kept.member, last + 1);
+        match found {
+            Some((Part::Until(next), values)) if !values.is_empty() => {
+                asked = format!("{};range={next}-*", kept.member);
             }
             _ => break,
         }
@@ -293,12 +293,22 @@ async fn listed(session: &Session<'_>, kept: &Kept, group: &str) -> Result<Optio
     Ok(Some(names))
 }
 
-/// The place of the last value of a part, or `None` if it is the last part.
-fn range(name: &str, member: &str) -> Option<Option<u64>> {
+/// Which part of a long list it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The next one begins here.
+    Until(u64),
+    /// There is no other.
+    Last,
+}
+
+/// Reads the name of an attribute that holds a part of `member`; `None` for another one, or all of it.
+fn part(name: &str, member: &str) -> Option<Part> {
     let (attribute, range) = name.split_once(';')?;
-    let (_, last) =
-        range.to_lowercase().strip_prefix("range=")?.split_once('-').map(|(a, b)| (a.to_owned(), b.to_owned()))?;
-    (attribute.eq_ignore_ascii_case(member)).then(|| last.parse().ok())
+    let range = range.to_lowercase();
+    let (_, last) = range.strip_prefix("range=")?.split_once('-')?;
+    let next = last.parse::<u64>().ok().and_then(|last| last.checked_add(1));
+    attribute.eq_ignore_ascii_case(member).then(|| next.map_or(Part::Last, Part::Until))
 }
 
 /// Makes a group hold some names and not hold others, whatever it held before: in one operation, or name by name where one of
@@ -352,18 +362,18 @@ async fn modify(session: &Session<'_>, kept: &Kept, group: &str, mods: &[Mod<Vec
 
 #[cfg(test)]
 mod tests {
-    use super::range;
+    use super::{Part, part};
 
     #[test]
     fn parts_of_a_long_list_are_told_apart() {
         for (name, expected) in [
-            ("member;range=0-1499", Some(Some(1499))),
-            ("Member;Range=1500-*", Some(None)),
+            ("member;range=0-1499", Some(Part::Until(1500))),
+            ("Member;Range=1500-*", Some(Part::Last)),
             ("member", None),
             ("memberOf;range=0-1", None),
             ("member;binary", None),
         ] {
-            assert_eq!(range(name, "member"), expected, "{name}");
+            assert_eq!(part(name, "member"), expected, "{name}");
         }
     }
 }

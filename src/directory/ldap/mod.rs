@@ -6,6 +6,7 @@
 
 pub mod config;
 mod dn;
+mod draft;
 mod entries;
 mod fault;
 mod groups;
@@ -36,13 +37,6 @@ pub struct Ldap {
     pool: Pool,
     clock: Clock,
     random: Random,
-}
-
-/// Whether the outcome of a piece of work that takes too long can be unknown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Work {
-    Reads,
-    Writes,
 }
 
 impl Ldap {
@@ -77,14 +71,9 @@ impl Ldap {
     /// A piece of work, over by the deadline.
     async fn within<T>(
         &self,
-        work: Work,
         doing: impl Future<Output = Result<T, DirectoryError>> + Send,
     ) -> Result<T, DirectoryError> {
-        match tokio::time::timeout(self.config.timeout, doing).await {
-            Ok(outcome) => outcome,
-            Err(_) if work == Work::Writes => Err(DirectoryError::Silent),
-            Err(_) => Err(DirectoryError::Busy { retry_after: None }),
-        }
+        tokio::time::timeout(self.config.timeout, doing).await.unwrap_or(Err(DirectoryError::Silent))
     }
 }
 
@@ -94,7 +83,7 @@ impl Directory for Ldap {
     }
 
     async fn read(&self, kind: ResourceType, key: &str) -> Result<Option<Entry>, DirectoryError> {
-        self.within(Work::Reads, async {
+        self.within(async {
             let (session, entity) = self.session(kind).await?;
             let raw = self.look(&session, entity, key, &entity.wanted()).await;
             session.done();
@@ -104,7 +93,7 @@ impl Directory for Ldap {
     }
 
     async fn find(&self, kind: ResourceType, lookup: &Lookup, page: Page) -> Result<Found, DirectoryError> {
-        self.within(Work::Reads, async {
+        self.within(async {
             let (session, entity) = self.session(kind).await?;
             let found = self.find_entries(&session, entity, lookup, page).await;
             session.done();
@@ -118,7 +107,7 @@ impl Directory for Ldap {
     }
 
     async fn create(&self, person: &Resource) -> Result<Entry, DirectoryError> {
-        self.within(Work::Writes, async {
+        self.within(async {
             let (session, entity) = self.session(ResourceType::User).await?;
             let entry = self.insert(&session, entity, person, None).await;
             session.done();
@@ -128,7 +117,7 @@ impl Directory for Ldap {
     }
 
     async fn update(&self, key: &str, before: &Resource, after: &Resource) -> Result<Entry, DirectoryError> {
-        self.within(Work::Writes, async {
+        self.within(async {
             let (session, entity) = self.session(ResourceType::User).await?;
             let entry = match self.amend(&session, entity, key, (before, after)).await {
                 Ok(dn) => self.reread(&session, entity, &dn).await,
@@ -141,7 +130,7 @@ impl Directory for Ldap {
     }
 
     async fn create_group(&self, group: &Resource, members: &[Member]) -> Result<Entry, DirectoryError> {
-        self.within(Work::Writes, async {
+        self.within(async {
             let (session, _) = self.session(ResourceType::Group).await?;
             let entry = self.insert_group(&session, group, members).await;
             session.done();
@@ -151,7 +140,7 @@ impl Directory for Ldap {
     }
 
     async fn update_group(&self, key: &str, change: &GroupChange) -> Result<Entry, DirectoryError> {
-        self.within(Work::Writes, async {
+        self.within(async {
             let (session, _) = self.session(ResourceType::Group).await?;
             let entry = self.amend_group(&session, key, change).await;
             session.done();
@@ -161,7 +150,7 @@ impl Directory for Ldap {
     }
 
     async fn members(&self, key: &str, page: Page) -> Result<Members, DirectoryError> {
-        self.within(Work::Reads, async {
+        self.within(async {
             let (session, _) = self.session(ResourceType::Group).await?;
             let members = self.members_page(&session, key, page).await;
             session.done();
@@ -171,7 +160,7 @@ impl Directory for Ldap {
     }
 
     async fn has_members(&self, key: &str, candidates: &[&str]) -> Result<Vec<String>, DirectoryError> {
-        self.within(Work::Reads, async {
+        self.within(async {
             let (session, _) = self.session(ResourceType::Group).await?;
             let held = self.held_members(&session, key, candidates).await;
             session.done();
@@ -184,7 +173,7 @@ impl Directory for Ldap {
         if self.config.groups.is_none() {
             return Ok(Vec::new());
         }
-        self.within(Work::Reads, async {
+        self.within(async {
             let (session, _) = self.session(ResourceType::Group).await?;
             let groups = self.groups_of(&session, members).await;
             session.done();
@@ -194,7 +183,7 @@ impl Directory for Ldap {
     }
 
     async fn delete(&self, kind: ResourceType, key: &str) -> Result<(), DirectoryError> {
-        self.within(Work::Writes, async {
+        self.within(async {
             let (session, entity) = self.session(kind).await?;
             let removed = self.remove(&session, entity, key).await;
             session.done();
@@ -204,7 +193,7 @@ impl Directory for Ldap {
     }
 
     async fn probe(&self) -> Result<(), DirectoryError> {
-        self.within(Work::Reads, async {
+        self.within(async {
             let (session, entity) = self.session(ResourceType::User).await?;
             let mut seen = Ok(());
             for entity in std::iter::once(entity).chain(self.config.entity(ResourceType::Group)) {

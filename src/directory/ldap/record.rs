@@ -73,9 +73,10 @@ fn uuid(key: &str) -> Option<[u8; 16]> {
 
 /// Between the order in which a GUID is kept and the one in which it is written.
 fn swapped(bytes: [u8; 16]) -> [u8; 16] {
-    let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;
-    let mut swapped = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
-    swapped[8..].copy_from_slice(&rest);
+    let mut swapped = bytes;
+    for number in [0..4, 4..6, 6..8] {
+        swapped[number].reverse();
+    }
     swapped
 }
 

@@ -189,6 +189,7 @@ async fn overview(
         grants: store.live_grants(name, LISTED).await?,
         clients: store.clients(name).await?,
         tokens: store.secret_tokens(name).await?,
+        uses: store.all_door_uses(name).await?,
     };
     Ok(browser.remember(&tenant.config, overview.page(status)))
 }

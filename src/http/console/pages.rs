@@ -4,11 +4,13 @@ use askama::Template;
 use http::StatusCode;
 
 use crate::config::{Tenant, span};
+use crate::http::authenticate::ENTRA_TOKENS;
 use crate::http::message::Response;
 use crate::http::oauth::authorize::may_authorize;
 use crate::http::oauth::pages::{Contact, role_name};
 use crate::http::page::{render, wide_page};
 use crate::limit::{Policy, Quota};
+use crate::oauth::Door;
 use crate::store::{Administrator, Client, LiveGrant, SecretToken};
 use crate::types::Timestamp;
 
@@ -26,6 +28,8 @@ pub(super) struct Overview<'a> {
     pub grants: Vec<LiveGrant>,
     pub clients: Vec<Client>,
     pub tokens: Vec<SecretToken>,
+    /// Client, door, when it was last used; the latest first.
+    pub uses: Vec<(String, String, Timestamp)>,
 }
 
 #[derive(Template)]
@@ -49,6 +53,8 @@ struct Console<'a> {
     grants: Vec<GrantRow>,
     clients: Vec<ClientRow<'a>>,
     tokens: Vec<TokenRow<'a>>,
+    /// Where tokens of Entra itself are taken: when the last one came.
+    entra_tokens: Option<String>,
 }
 
 struct GrantRow {
@@ -64,6 +70,7 @@ struct ClientRow<'a> {
     name: &'a str,
     id: &'a str,
     state: String,
+    used: String,
 }
 
 struct TokenRow<'a> {
@@ -99,10 +106,19 @@ impl Overview<'_> {
             grant_count: counted(self.grant_count, "grant", "grants"),
             more: usize::try_from(self.grant_count).is_ok_and(|count| count > self.grants.len()),
             grants: self.grants.iter().map(grant).collect(),
-            clients: self.clients.iter().map(|found| client(found, *now)).collect(),
+            clients: self.clients.iter().map(|found| client(found, self.uses_of(&found.id), *now)).collect(),
             tokens: self.tokens.iter().filter(|token| !token.revoked).map(|found| token(found, *now)).collect(),
+            entra_tokens: config.doors.entra_tokens.as_ref().map(|_| {
+                let last = self.uses_of("").find(|(door, _)| *door == ENTRA_TOKENS);
+                last.map_or_else(|| "never".to_owned(), |(_, at)| minute(at))
+            }),
         };
         wide_page(status, &format!("Console of {}", config.name), &render(&body))
+    }
+
+    /// The doors that the client came through, the latest first; those of the tenant for an empty id.
+    fn uses_of(&self, id: &str) -> impl Iterator<Item = (&str, Timestamp)> {
+        self.uses.iter().filter(move |(client, ..)| client == id).map(|(_, door, at)| (door.as_str(), *at))
     }
 }
 
@@ -122,7 +138,14 @@ fn grant(grant: &LiveGrant) -> GrantRow {
     }
 }
 
-fn client(client: &Client, now: Timestamp) -> ClientRow<'_> {
+fn client<'a, 'u>(
+    client: &'a Client,
+    uses: impl Iterator<Item = (&'u str, Timestamp)>,
+    now: Timestamp,
+) -> ClientRow<'a> {
+    let used: Vec<_> =
+        uses.filter_map(|(door, at)| Some(format!("{} {}", way(Door::named(door)?), minute(at)))).collect();
+    let used = if used.is_empty() { "never used".to_owned() } else { format!("last used: {}", used.join(", ")) };
     let live = client.secrets.iter().filter(|secret| secret.expires.is_none_or(|expires| now < expires));
     let last = live.clone().filter_map(|secret| secret.expires).max();
     let forever = live.clone().any(|secret| secret.expires.is_none());
@@ -135,7 +158,18 @@ fn client(client: &Client, now: Timestamp) -> ClientRow<'_> {
         }
         (_, _, count, _) => format!("open, {}", counted(count, "secret", "secrets")),
     };
-    ClientRow { name: &client.name, id: &client.id, state }
+    ClientRow { name: &client.name, id: &client.id, state, used }
+}
+
+/// What a door is opened with.
+const fn way(door: Door) -> &'static str {
+    match door {
+        Door::Code => "authorization",
+        Door::Refresh => "refresh token",
+        Door::ClientCredentials => "secret",
+        Door::Federation => "federation",
+        Door::PrivateKeyJwt => "own key",
+    }
 }
 
 fn token(token: &SecretToken, now: Timestamp) -> TokenRow<'_> {

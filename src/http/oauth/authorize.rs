@@ -223,6 +223,7 @@ impl AuthorizationServer {
             destination,
             form_token,
             alert,
+            local: matches!(tenant.sign_in, SignIn::Local),
         };
         Ok(page.page(status, onward.as_deref()))
     }

@@ -11,10 +11,12 @@ use std::time::Duration;
 use moka::future::Cache;
 use moka::ops::compute::Op;
 use serde::Deserialize;
+use url::Url;
 
 use crate::config::allowed;
 use crate::http::fetch::Fetcher;
-use crate::oauth::assertion::{KeySet, Keys, Refusal, Trust, Unverified, Verified};
+use crate::oauth::assertion::{Keys, Refusal, Trust, Unverified, Verified};
+use crate::oauth::jws::{KeySet, Signed};
 use crate::types::Clock;
 
 /// Key sets kept at once; the configuration names a few.
@@ -51,10 +53,10 @@ struct Held {
 
 impl Held {
     /// Whether to ask again would be too early or bring nothing new.
-    fn suffices(&self, kid: Option<&str>, now: Duration) -> bool {
+    fn suffices(&self, token: &Signed<'_>, now: Duration) -> bool {
         let since = |then: Duration| now.saturating_sub(then);
         match &self.keys {
-            Some(keys) => (since(self.fetched) < FRESH && keys.has(kid)) || since(self.tried) < AGAIN,
+            Some(keys) => (since(self.fetched) < FRESH && keys.suits(token)) || since(self.tried) < AGAIN,
             None => since(self.tried) < AGAIN_WITHOUT,
         }
     }
@@ -63,13 +65,13 @@ impl Held {
 /// The keys of foreign issuers.
 pub(in crate::http) struct Foreign {
     cache: Cache<String, Arc<Held>>,
-    fetcher: Fetcher,
+    fetcher: Arc<Fetcher>,
     clock: Clock,
 }
 
 impl Foreign {
-    pub(super) fn new(clock: &Clock) -> Self {
-        Self { cache: Cache::new(CAPACITY), fetcher: Fetcher::default(), clock: clock.clone() }
+    pub(super) fn new(clock: &Clock, fetcher: Arc<Fetcher>) -> Self {
+        Self { cache: Cache::new(CAPACITY), fetcher, clock: clock.clone() }
     }
 
     /// Checks `token` against `trust`, with keys from `hosts` only.
@@ -80,24 +82,30 @@ impl Foreign {
         hosts: &[String],
     ) -> Result<Verified, Distrust> {
         token.suits(trust)?;
-        let keys = self.keys(&trust.keys, hosts, token.kid()).await.ok_or(Distrust::Unreachable)?;
+        let keys = self.keys(&trust.keys, hosts, &token.signed).await.ok_or(Distrust::Unreachable)?;
         Ok(token.verify(trust, &keys, self.clock.now())?)
     }
 
-    /// The keys, fetched anew if `kid` is not among them and it is time.
-    async fn keys(&self, keys: &Keys, hosts: &[String], kid: Option<&str>) -> Option<Arc<KeySet>> {
+    /// The keys at `url`, for a token signed by one of them: an address that the caller believes.
+    pub(super) async fn published(&self, url: &Url, token: &Signed<'_>) -> Option<Arc<KeySet>> {
+        let hosts: Vec<String> = url.host_str().map(str::to_owned).into_iter().collect();
+        self.keys(&Keys::At(url.as_str().to_owned()), &hosts, token).await
+    }
+
+    /// The keys, fetched anew if none of them can have signed `token` and it is time.
+    async fn keys(&self, keys: &Keys, hosts: &[String], token: &Signed<'_>) -> Option<Arc<KeySet>> {
         let address = match keys {
             Keys::Given(keys) => return Some(Arc::clone(keys)),
             Keys::At(url) => url,
             Keys::Discovered { metadata, .. } => metadata,
         };
         let now = self.clock.monotonic();
-        if let Some(held) = self.cache.get(address).await.filter(|held| held.suffices(kid, now)) {
+        if let Some(held) = self.cache.get(address).await.filter(|held| held.suffices(token, now)) {
             return held.keys.clone();
         }
         let entry = self.cache.entry_by_ref(address).and_compute_with(async |entry| {
             let held = entry.map(moka::Entry::into_value);
-            if held.as_ref().is_some_and(|held| held.suffices(kid, now)) {
+            if held.as_ref().is_some_and(|held| held.suffices(token, now)) {
                 return Op::Nop;
             }
             let next = match self.fetch(keys, hosts).await {
@@ -137,6 +145,6 @@ impl Foreign {
 
     async fn get(&self, url: &str, hosts: &[String]) -> Result<bytes::Bytes, String> {
         let url = allowed(url, hosts).map_err(|(reason, help)| format!("{reason}; {help}"))?;
-        self.fetcher.get(&url).await.map_err(|error| error.to_string())
+        self.fetcher.get(&url, None).await.map_err(|error| error.to_string())
     }
 }

@@ -11,7 +11,6 @@ mod directory_sign_in;
 mod expiry;
 mod federation;
 mod oidc;
-mod outbound;
 pub(in crate::http) mod pages;
 mod revoke;
 pub(in crate::http) mod sign_in;
@@ -27,6 +26,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::authenticate::{FirstUses, Verdicts};
+use super::fetch::Fetcher;
 use super::message::{Request, Response, answer, empty};
 use super::page;
 use crate::config::{self, Tenant};
@@ -130,18 +130,19 @@ impl AuthorizationServer {
     /// When the state is not available or a key in it cannot be used.
     pub async fn open(store: Store, keys: &config::Keys, clock: Clock, random: Random) -> Result<Self, OpenError> {
         store.unlock(&keys.master, &random).await?;
+        let fetcher = Arc::<Fetcher>::default();
         Ok(Self {
             keys: Keys::open(&store, keys.algorithm, &clock, &random).await?,
             derivation: DerivationKey::new(&store.server_secret("derivation", &random.bytes()).await?),
             throttle: Throttle::new(&clock, &random),
             verdicts: Verdicts::new(),
-            foreign: Foreign::new(&clock),
+            foreign: Foreign::new(&clock, Arc::clone(&fetcher)),
             acquaintances: Acquaintances::new(),
             first_uses: Arc::default(),
             background: TaskTracker::new(),
             hashing: Semaphore::new(HASHING),
             asking: Semaphore::new(ASKING),
-            providers: Providers::new(clock.clone()),
+            providers: Providers::new(clock.clone(), fetcher),
             verifiers: Verifiers::new(clock.clone()),
             store,
             clock,

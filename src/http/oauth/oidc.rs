@@ -18,20 +18,23 @@ use crate::config::sign_in::Oidc;
 use crate::config::{SignIn, Tenant};
 use crate::http::message::{Request, Response};
 use crate::http::page;
-use crate::oauth::id_token::{self, Expected, Unverified};
+use crate::oauth::id_token::{self, Expected};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::redirect;
-use crate::store::{Source, StoreError};
+use crate::store::{Begun, Source, StoreError};
 use crate::types::Secret;
 pub(super) use provider::Providers;
 use provider::{Fault, Journey};
+
+/// What a `state` begins with whose visitor is to prove anew who they are. Only its hash rests here, so that it stands is sure.
+const AFRESH: &str = "afresh.";
 
 /// Why nobody is signed in.
 enum Failure {
     /// The browser cannot be told who it is; there is nowhere to go back to.
     Lost,
-    /// The provider says no: the person gave up, or may not use us.
-    Declined,
+    /// The provider says no, with this code: the person gave up, may not use us, or we are not set up there as we should be.
+    Declined(String),
     /// The answer is not from the provider that was asked.
     MixedUp,
     Provider(Fault),
@@ -59,7 +62,8 @@ impl AuthorizationServer {
         request: &Request,
     ) -> Result<Response, StoreError> {
         let Doorstep { tenant, browser, .. } = doorstep;
-        let state = Secret::new(self.random.text::<32>());
+        let mark = if doorstep.afresh { AFRESH } else { "" };
+        let state = Secret::new(format!("{mark}{}", self.random.text::<32>()));
         let redirect_uri = callback_address(tenant, request);
         let journey = self.journey(&redirect_uri, &state);
         let deadline = Instant::now() + config.timeout;
@@ -87,22 +91,31 @@ impl AuthorizationServer {
         };
         let state = Secret::new(parameters.text("state").ok().flatten().unwrap_or_default());
         let (digest, cookie) = (state.digest(), browser.cookie.digest());
-        let onwards = match self.store.take_sign_in(&tenant.name, &digest, &cookie, &config.issuer).await {
-            Ok(Some(onwards)) => onwards,
+        let begun = match self.store.take_sign_in(&tenant.name, &digest, &cookie, &config.issuer).await {
+            Ok(Some(begun)) => begun,
             Ok(None) => return pages::lost_on_the_way(),
             Err(error) => return pages::unavailable(&error),
         };
         let redirect_uri = callback_address(tenant, request);
         let journey = self.journey(&redirect_uri, &state);
-        match self.admit(tenant, config, &browser, &parameters, &journey, &onwards).await {
+        let onwards = begun.return_to.as_str();
+        match self.admit(tenant, config, &browser, &parameters, &journey, &begun).await {
             Ok(response) => response,
             Err(Failure::Lost) => pages::lost_on_the_way(),
-            Err(Failure::Declined) => pages::declined(&redirect::destination(&config.issuer), &onwards),
+            Err(Failure::Declined(error)) => {
+                tracing::warn!(
+                    tenant = tenant.name,
+                    issuer = config.issuer,
+                    error,
+                    "the provider did not sign somebody in"
+                );
+                pages::declined(&redirect::destination(&config.issuer), &error, onwards)
+            }
             Err(Failure::MixedUp) => {
                 tracing::warn!(tenant = tenant.name, "an answer to a sign-in came from another issuer than was asked");
-                pages::not_believed(&redirect::destination(&config.issuer), &onwards)
+                pages::not_believed(&redirect::destination(&config.issuer), onwards)
             }
-            Err(Failure::Provider(fault)) => provider_failed(tenant, config, &fault, &onwards),
+            Err(Failure::Provider(fault)) => provider_failed(tenant, config, &fault, onwards),
             Err(Failure::State(error)) => pages::unavailable(&error),
         }
     }
@@ -114,8 +127,9 @@ impl AuthorizationServer {
         browser: &Browser,
         parameters: &Parameters,
         journey: &Journey<'_>,
-        onwards: &str,
+        begun: &Begun,
     ) -> Result<Response, Failure> {
+        let onwards = begun.return_to.as_str();
         let deadline = Instant::now() + config.timeout;
         let text = |name| parameters.text(name).map_err(|_| Failure::Lost);
         let document = self.providers.document(&self.providers.of(&config.issuer), &config.issuer, deadline).await?;
@@ -125,25 +139,44 @@ impl AuthorizationServer {
             _ => return Err(Failure::MixedUp),
         }
         if parameters.has("error") {
-            return Err(Failure::Declined);
+            return Err(Failure::Declined(error_code(text("error")?.unwrap_or_default())));
         }
         let code = text("code")?.ok_or(Failure::Lost)?;
         let token = self.providers.exchange(config, journey, code, deadline).await?;
-        let token = Unverified::read(&token).map_err(Fault::from)?;
-        let key = self.providers.key(&config.issuer, &token, deadline).await?;
+        let token = id_token::read(&token).map_err(Fault::from)?;
+        let keys = tokio::time::timeout_at(deadline, self.foreign.published(&document.jwks, &token)).await;
+        let keys = keys.ok().flatten().ok_or_else(|| {
+            Fault::answer("the keys (jwks_uri)", "they cannot be fetched; a warning of its own says why")
+        })?;
         let expected = Expected {
             issuer: &config.issuer,
             client_id: &config.client_id,
             nonce: journey.nonce.expose(),
             now: self.clock.now(),
+            asked: journey.state.expose().starts_with(AFRESH).then_some(begun.at),
         };
-        let claims = token.verify(&key, &expected).map_err(Fault::from)?;
+        let claims = id_token::verify(&token, &keys, &expected).map_err(Fault::from)?;
         let name = id_token::display_name(&claims);
-        let Some(role) = config.roles.of(&config.role_claim.texts(&claims)) else {
-            return Ok(pages::no_role(tenant, &name, &as_another(onwards)));
-        };
         let subject = claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
         let source = Source::Oidc(config.issuer.clone());
+        let values = config.role_claim.texts(&claims);
+        let Some(role) = config.roles.of(&values) else {
+            let reason = if values.is_empty() {
+                "the ID token holds nothing at role_claim: have the provider send that claim (Entra leaves groups out of the \
+                 token of somebody who is in more than 200; assign groups or app roles to the application)"
+            } else {
+                "none of the values at role_claim stands in roles"
+            };
+            tracing::warn!(
+                tenant = tenant.name,
+                issuer = config.issuer,
+                values = values.len(),
+                reason,
+                "somebody without a role signed in"
+            );
+            self.store.end_vouched_sessions(&tenant.name, &source, subject).await?;
+            return Ok(pages::no_role(tenant, &name, &as_another(onwards)));
+        };
         let administrator = self.store.vouched_administrator(&tenant.name, &source, subject, &name, role).await?;
         let admitted = if administrator.disabled {
             None
@@ -169,6 +202,12 @@ fn provider_failed(tenant: &Tenant, config: &Oidc, fault: &Fault, again: &str) -
 /// Where the provider sends browsers back to: the same host they came to, since only there they have their cookie.
 fn callback_address(tenant: &Tenant, request: &Request) -> String {
     format!("{}/oauth/callback", own_address(tenant, request))
+}
+
+/// An error code of the provider's as it may be shown and logged; its description may hold anything and is neither.
+fn error_code(code: &str) -> String {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if code.len() <= 64 && code.chars().all(known) { code.to_owned() } else { "unreadable".to_owned() }
 }
 
 /// The same place for somebody who wants to be somebody else: the provider shall ask, though it knows them still.

@@ -78,6 +78,8 @@ pub(super) struct Consent<'a> {
     pub destination: &'a str,
     pub form_token: &'a str,
     pub alert: Option<&'a str>,
+    /// Whether the password is the gateway's own: to change it ends what was granted.
+    pub local: bool,
 }
 
 /// Signed in, but not as somebody who may authorize.
@@ -153,7 +155,8 @@ pub(super) fn disabled_here(tenant: &Tenant, username: &str, again: &str) -> Res
 fn nobody_here(tenant: &Tenant, username: &str, again: &str, disabled: bool) -> Response {
     let contact = tenant.contact.as_deref().map(Contact::new);
     let body = NoRole { tenant: &tenant.name, username, contact, disabled, again };
-    page(StatusCode::FORBIDDEN, "This account has no role here", &render(&body), None)
+    let title = if disabled { "This account is disabled here" } else { "This account has no role here" };
+    page(StatusCode::FORBIDDEN, title, &render(&body), None)
 }
 
 /// A browser is back from its provider, and we do not know what for.
@@ -163,11 +166,26 @@ pub(super) fn lost_on_the_way() -> Response {
     message(StatusCode::FORBIDDEN, "You are not signed in", text, Some(hint), true)
 }
 
-/// The provider did not let them in, or they turned back.
-pub(super) fn declined(provider: &str, again: &str) -> Response {
-    let text =
-        format!("{provider} did not sign you in. Perhaps you turned back, or your account may not use this gateway.");
-    not_signed_in(StatusCode::FORBIDDEN, &text, "Nothing was granted.", again)
+/// The provider did not let them in, or they turned back; `error` is its code for why (RFC 6749 §4.1.2.1, OpenID Connect Core
+/// §3.1.2.6).
+pub(super) fn declined(provider: &str, error: &str, again: &str) -> Response {
+    let (why, hint) = match error {
+        "temporarily_unavailable" | "server_error" => {
+            ("It is out of order just now.", "Nothing was granted. Try again in a moment.".to_owned())
+        }
+        "access_denied"
+        | "login_required"
+        | "interaction_required"
+        | "consent_required"
+        | "account_selection_required" => {
+            ("Perhaps you turned back, or your account may not use this gateway.", "Nothing was granted.".to_owned())
+        }
+        _ => (
+            "The gateway may not be registered there as it should be.",
+            format!("Nothing was granted. Tell your administrator that it answered “{error}”."),
+        ),
+    };
+    not_signed_in(StatusCode::FORBIDDEN, &format!("{provider} did not sign you in. {why}"), &hint, again)
 }
 
 /// The provider's answer does not hold.

@@ -81,7 +81,7 @@ impl AuthorizationServer {
     async fn about_refresh_token(&self, tenant: &Tenant, client: &Client, token: &str) -> Result<Option<Value>, Fault> {
         let Some(digest) = opaque::recognise(Kind::Refresh, token) else { return Ok(None) };
         let Some(owner) = self.store.refresh_token_owner(&tenant.name, &digest).await? else { return Ok(None) };
-        let expires = tenant.refresh.ends(owner.granted, owner.issued);
+        let expires = self.refresh_lifetime(tenant, &digest).await?.ends(owner.granted, owner.issued);
         if owner.spent || owner.client_id != client.id || self.clock.now() >= expires {
             return Ok(None);
         }

@@ -237,13 +237,17 @@ impl AuthorizationServer {
                 let page = self.sign_in_page(doorstep, StatusCode::SERVICE_UNAVAILABLE, Some(username), alert);
                 Err(Box::new(pages::retry_after(page, Duration::from_secs(5))))
             }
-            Verdict::Right { subject, name, groups } => match config.roles.of(&groups) {
-                Some(role) => Ok(self
-                    .store
-                    .vouched_administrator(&tenant.name, &Source::Directory, &subject, &name, role)
-                    .await?),
-                None => Err(Box::new(pages::no_role(tenant, &name, doorstep.here))),
-            },
+            Verdict::Right { subject, name, groups } => {
+                if let Some(role) = config.roles.of(&groups) {
+                    let source = Source::Directory;
+                    Ok(self.store.vouched_administrator(&tenant.name, &source, &subject, &name, role).await?)
+                } else {
+                    let (values, reason) = (groups.len(), "none of what the user system says of them stands in roles");
+                    tracing::warn!(tenant = tenant.name, values, reason, "somebody without a role signed in");
+                    self.store.end_vouched_sessions(&tenant.name, &Source::Directory, &subject).await?;
+                    Err(Box::new(pages::no_role(tenant, &name, doorstep.here)))
+                }
+            }
         })
     }
 

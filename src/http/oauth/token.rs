@@ -14,8 +14,8 @@ use crate::oauth::opaque::{self, Kind};
 use crate::oauth::parameters::Parameters;
 use crate::oauth::refresh::{Generation, Lifetime, Verdict, judge};
 use crate::oauth::{Door, ErrorCode, OAuthError, Scopes};
-use crate::store::{Client, FirstTokens, Held, Redeemed, Refreshed, Span, Turn};
-use crate::types::{Secret, Timestamp};
+use crate::store::{Client, FirstTokens, Held, Redeemed, Refreshed, Span, StoreError, Turn};
+use crate::types::{Digest, Secret, Timestamp};
 
 /// RingCentral's bounds of `access_token_ttl`, seconds; what is outside is clamped, not refused.
 const CHOSEN_TTL: std::ops::RangeInclusive<u64> = 600..=3600;
@@ -133,11 +133,7 @@ impl AuthorizationServer {
         let access = span(tenant, form, now)?;
         let successor = self.derivation.successor(&presented);
         let life = refresh_life(tenant, form)?;
-        let kept = match tenant.dialect.oauth_alias {
-            Some(_) => self.store.refresh_life(&digest).await?.map(Duration::from_secs),
-            None => None,
-        };
-        let lifetime = Lifetime { idle: kept.unwrap_or(tenant.refresh.idle), ..tenant.refresh };
+        let lifetime = self.refresh_lifetime(tenant, &digest).await?;
         let idle = lifetime.idle;
         let judged = |held: &Held| {
             let confirmed = held.current.confirmed || self.first_uses.has(held.grant, held.current.number);
@@ -189,6 +185,17 @@ impl AuthorizationServer {
                 Err(OAuthError::invalid_grant(UNKNOWN).into())
             }
         }
+    }
+
+    /// How long the refresh token with this digest lives: as long as its grant was asked to, or as the tenant says.
+    pub(super) async fn refresh_lifetime(&self, tenant: &Tenant, digest: &Digest) -> Result<Lifetime, StoreError> {
+        let chosen = match tenant.dialect.oauth_alias {
+            Some(_) => self.store.refresh_life(digest).await?.map(Duration::from_secs),
+            None => None,
+        };
+        // What was chosen before the tenant's own was made shorter does not outlive that.
+        let idle = chosen.map_or(tenant.refresh.idle, |chosen| chosen.min(tenant.refresh.idle));
+        Ok(Lifetime { idle, ..tenant.refresh })
     }
 
     /// The client for itself.

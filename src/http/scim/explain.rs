@@ -218,7 +218,7 @@ impl Supposed {
         if kind == ResourceType::Group {
             let line = format!("the directory is taken to hold the group given, under the key {key}, without members");
             let mut group = parsed.resource;
-            drop(members::take(&mut group));
+            drop(members::take(&mut group).map_err(wrong)?);
             return Ok(Self { kind, entry: Some(entry(&key, group)), managed: false, line: Some(line) });
         }
         let managed = !(matches!(route, ScimRoute::Users) && *method == Method::POST);

@@ -118,7 +118,7 @@ impl Groups<'_> {
         when: &Preconditions,
         record: &mut Record,
     ) -> Result<Group, Refusal> {
-        let wanted = members::take(&mut sent);
+        let wanted = members::take(&mut sent)?;
         display_name(&sent)?;
         let _alone = self.tenant.locks.group(id).await;
         let group = self.read(id).await?;

@@ -186,6 +186,11 @@ fn offers_groups(tenant: &Runtime) -> bool {
     tenant.config.dialect.groups && tenant.directory.offers(ResourceType::Group)
 }
 
+/// What a query at the root looks at.
+fn everything(tenant: &Runtime) -> &'static [ResourceType] {
+    if offers_groups(tenant) { &ResourceType::ALL } else { &[ResourceType::User] }
+}
+
 /// The work without the proofs: for [`serve`], and for [`explain`], whose people are imagined.
 async fn perform(
     surface: &Surface<'_>,
@@ -222,12 +227,13 @@ async fn perform_one(
             no_groups(route, request)
         }
         (ScimRoute::Users, _) if get => list(surface, &[User], &query(request)?).await,
+        (ScimRoute::Root, _) if get => list(surface, everything(surface.tenant), &query(request)?).await,
         (ScimRoute::Groups, _) if get => list(surface, &[Group], &query(request)?).await,
         (ScimRoute::Search | ScimRoute::GroupSearch | ScimRoute::RootSearch, &Method::POST) => {
             media_type(request)?;
             let kinds: &[_] = match route {
                 ScimRoute::GroupSearch => &[Group],
-                ScimRoute::RootSearch if offers_groups(surface.tenant) => &ResourceType::ALL,
+                ScimRoute::RootSearch => everything(surface.tenant),
                 _ => &[User],
             };
             list(surface, kinds, &Query::parse_search(&request.body)?).await
@@ -302,8 +308,7 @@ fn discover(surface: &Surface<'_>, route: &ScimRoute, request: &Request) -> Resu
         AttrPath::parse(path).is_ok_and(|path| dialect.offers(&path))
             && (offers_groups(tenant) || path.split('.').next() != Some("groups"))
     };
-    let kinds: &[_] = if offers_groups(tenant) { &ResourceType::ALL } else { &[ResourceType::User] };
-    let offer = schema::Offer { kinds, declared: &tenant.config.schemas, attributes: &offered };
+    let offer = schema::Offer { kinds: everything(tenant), declared: &tenant.config.schemas, attributes: &offered };
     let one = |list: &Value, id: &str| {
         let same = |one: &&Value| one["id"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(id));
         list["Resources"].as_array().and_then(|all| all.iter().find(same).cloned())

@@ -1,15 +1,12 @@
-//! What is known of an OpenID provider: its discovery document (OpenID Connect Discovery §4) and its keys.
+//! What is known of an OpenID provider: its discovery document (OpenID Connect Discovery §4). Its keys are kept with those of all foreign
+//! issuers ([`super::super::federation`]).
 //!
-//! Both are kept for an hour. An unknown `kid` has the keys fetched again, at most once a minute: whoever makes up key names cannot make
-//! us ask more often. One asks, the others wait for its answer. What a document may send us to is checked when it is read.
+//! It is kept for an hour. One asks, the others wait for its answer. What a document may send us to is checked when it is read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
 
-use http::{Method, Request, StatusCode, header};
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::JwkSet;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
 };
@@ -22,26 +19,24 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-use super::super::outbound::{Outbound, OutboundError, Until};
 use crate::config::sign_in::Oidc;
-use crate::oauth::id_token::{Refused, Unverified};
+use crate::http::fetch::{FetchError, Fetcher, Until};
+use crate::oauth::id_token::Refused;
 use crate::types::{Clock, Secret};
 
-/// How long a document or a set of keys is good for.
+/// How long a document is good for.
 const KEPT: Duration = Duration::from_hours(1);
-/// How often an unknown `kid` may have the keys fetched.
-const UNKNOWN: Duration = Duration::from_mins(1);
 
 /// Why a sign-in at the provider came to nothing; for the operator's log.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// It cannot be reached.
     #[error("{what}: {error}")]
-    Outbound {
+    Unreached {
         /// Which call.
         what: &'static str,
         /// Why.
-        error: OutboundError,
+        error: FetchError,
     },
     /// It answers something else than the standard says.
     #[error("{what}: {problem}")]
@@ -60,13 +55,13 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    fn answer(what: &'static str, problem: impl Into<String>) -> Self {
+    pub(super) fn answer(what: &'static str, problem: impl Into<String>) -> Self {
         Self::Answer { what, problem: problem.into() }
     }
 
     /// Whether trying again later may help.
     pub(super) const fn passes(&self) -> bool {
-        matches!(self, Self::Outbound { .. } | Self::Answer { .. })
+        matches!(self, Self::Unreached { .. } | Self::Answer { .. })
     }
 }
 
@@ -74,7 +69,8 @@ impl Fault {
 pub(super) struct Document {
     authorization: AuthUrl,
     token: TokenUrl,
-    jwks: Url,
+    /// Where its keys are.
+    pub jwks: Url,
     /// Whether it takes the secret in the body only.
     secret_in_body: bool,
     /// Whether its answers say who they are from (RFC 9207).
@@ -110,26 +106,18 @@ type Client = oauth2::Client<
 
 /// Every provider that some tenant names, by issuer.
 pub(in super::super) struct Providers {
-    outbound: Outbound,
+    fetcher: Arc<Fetcher>,
     clock: Clock,
     known: Lock<HashMap<String, Arc<Provider>>>,
 }
 
 /// One provider.
-pub(super) struct Provider(Mutex<Known>);
-
-#[derive(Default)]
-struct Known {
-    document: Option<(Arc<Document>, Duration)>,
-    keys: Option<(Arc<JwkSet>, Duration)>,
-    /// When an unknown `kid` last had the keys fetched.
-    unknown: Option<Duration>,
-}
+pub(super) struct Provider(Mutex<Option<(Arc<Document>, Duration)>>);
 
 impl Providers {
     /// Knows none yet.
-    pub(in super::super) fn new(clock: Clock) -> Self {
-        Self { outbound: Outbound::default(), clock, known: Lock::default() }
+    pub(in super::super) fn new(clock: Clock, fetcher: Arc<Fetcher>) -> Self {
+        Self { fetcher, clock, known: Lock::default() }
     }
 
     pub(super) fn of(&self, issuer: &str) -> Arc<Provider> {
@@ -181,45 +169,17 @@ impl Providers {
         let answer = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(journey.verifier.expose().to_owned()))
-            .request_async(&Until(&self.outbound, deadline))
+            .request_async(&Until(&self.fetcher, deadline))
             .await;
         let tokens = answer.map_err(|error| match error {
             // Its code alone: descriptions may quote what was sent.
             RequestTokenError::ServerResponse(refusal) => Fault::Refused(refusal.error().to_string()),
-            RequestTokenError::Request(error) => Fault::Outbound { what: WHAT, error },
+            RequestTokenError::Request(error) => Fault::Unreached { what: WHAT, error },
             RequestTokenError::Parse(..) => Fault::answer(WHAT, "its answer is no token response"),
             RequestTokenError::Other(_) => Fault::answer(WHAT, "its answer is not what RFC 6749 says"),
         })?;
         let token = tokens.extra_fields().id_token.clone();
         token.ok_or_else(|| Fault::answer(WHAT, "its answer holds no id_token"))
-    }
-
-    /// The provider's key for the token.
-    pub(super) async fn key(
-        &self,
-        issuer: &str,
-        token: &Unverified<'_>,
-        deadline: Instant,
-    ) -> Result<DecodingKey, Fault> {
-        const KEYS: &str = "the keys (jwks_uri)";
-        let provider = self.of(issuer);
-        let document = self.document(&provider, issuer, deadline).await?;
-        let silent = |_| Fault::Outbound { what: KEYS, error: OutboundError::Silent };
-        let mut known = tokio::time::timeout_at(deadline, provider.0.lock()).await.map_err(silent)?;
-        let now = self.clock.monotonic();
-        if let Some(set) = fresh(known.keys.as_ref(), now) {
-            if let Some(key) = token.key(&set) {
-                return Ok(key);
-            }
-            if known.unknown.is_some_and(|last| now.saturating_sub(last) < UNKNOWN) {
-                return Err(Refused::Key.into());
-            }
-            known.unknown = Some(now);
-        }
-        let set: JwkSet = self.fetch(KEYS, &document.jwks, deadline).await?;
-        let set = Arc::new(set);
-        known.keys = Some((Arc::clone(&set), now));
-        token.key(&set).ok_or_else(|| Refused::Key.into())
     }
 
     /// The discovery document, from memory or from the provider.
@@ -230,37 +190,24 @@ impl Providers {
         deadline: Instant,
     ) -> Result<Arc<Document>, Fault> {
         const WHAT: &str = "the discovery document";
-        let silent = |_| Fault::Outbound { what: WHAT, error: OutboundError::Silent };
+        let silent = |_| Fault::Unreached { what: WHAT, error: FetchError::Silent };
         let mut known = tokio::time::timeout_at(deadline, provider.0.lock()).await.map_err(silent)?;
         let now = self.clock.monotonic();
-        if let Some(document) = fresh(known.document.as_ref(), now) {
-            return Ok(document);
+        if let Some((document, _)) = known.as_ref().filter(|(_, since)| now.saturating_sub(*since) < KEPT) {
+            return Ok(Arc::clone(document));
         }
         let at = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let at = Url::parse(&at).map_err(|error| Fault::answer(WHAT, error.to_string()))?;
-        let published: Published = self.fetch(WHAT, &at, deadline).await?;
+        let unreached = |error| match error {
+            FetchError::Status(_) => Fault::answer(WHAT, error.to_string()),
+            error => Fault::Unreached { what: WHAT, error },
+        };
+        let published = self.fetcher.get(&at, Some(deadline)).await.map_err(unreached)?;
+        let published: Published =
+            serde_json::from_slice(&published).map_err(|error| Fault::answer(WHAT, error.to_string()))?;
         let document = Arc::new(believe(&published, issuer)?);
-        known.document = Some((Arc::clone(&document), now));
+        *known = Some((Arc::clone(&document), now));
         Ok(document)
-    }
-
-    async fn fetch<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &'static str,
-        url: &Url,
-        deadline: Instant,
-    ) -> Result<T, Fault> {
-        let request = Request::builder()
-            .method(Method::GET)
-            .uri(url.as_str())
-            .header(header::ACCEPT, "application/json")
-            .body(Vec::new())
-            .map_err(|error| Fault::answer(what, error.to_string()))?;
-        let answer = self.outbound.send(request, deadline).await.map_err(|error| Fault::Outbound { what, error })?;
-        if answer.status() != StatusCode::OK {
-            return Err(Fault::answer(what, format!("it answers {}", answer.status().as_u16())));
-        }
-        serde_json::from_slice(answer.body()).map_err(|error| Fault::answer(what, error.to_string()))
     }
 }
 
@@ -307,10 +254,6 @@ fn client(
         client = client.set_client_secret(ClientSecret::new(secret.expose().to_owned()));
     }
     client
-}
-
-fn fresh<T>(kept: Option<&(Arc<T>, Duration)>, now: Duration) -> Option<Arc<T>> {
-    kept.filter(|(_, since)| now.saturating_sub(*since) < KEPT).map(|(value, _)| Arc::clone(value))
 }
 
 /// A document that is about the issuer it was asked of (Discovery §4.3) and sends us and the browser nowhere in clear, unless

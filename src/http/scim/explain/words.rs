@@ -27,7 +27,7 @@ pub fn routed(tenant: &Tenant, route: &ScimRoute, request: &Request) -> Vec<Stri
     let meaning = match route {
         ScimRoute::Users if post => "a person is to be created".into(),
         ScimRoute::Users | ScimRoute::Search => "a query for people".into(),
-        ScimRoute::RootSearch => "a query for people and groups".into(),
+        ScimRoute::Root | ScimRoute::RootSearch => "a query for people and groups".into(),
         ScimRoute::User(id) => format!("the person with the id {id}"),
         ScimRoute::Groups if post => "a group is to be created".into(),
         ScimRoute::Groups | ScimRoute::GroupSearch => "a query for groups".into(),
@@ -117,7 +117,7 @@ fn seconds(span: std::time::Duration) -> String {
 
 /// Whether the route is about people.
 pub const fn addresses_people(route: &ScimRoute) -> bool {
-    matches!(route, ScimRoute::Users | ScimRoute::User(_) | ScimRoute::Search | ScimRoute::RootSearch)
+    matches!(route, ScimRoute::Users | ScimRoute::User(_) | ScimRoute::Search | ScimRoute::RootSearch | ScimRoute::Root)
 }
 
 /// Whether the route is about groups.
@@ -133,7 +133,7 @@ pub fn parsed(runtime: &Runtime, route: &ScimRoute, request: &Request) -> Result
         return Ok(vec!["groups are not offered: a query finds none".to_owned()]);
     }
     match (route, &request.method) {
-        (ScimRoute::Users | ScimRoute::Groups, _) if get => queried(runtime, kind, &query(request)?),
+        (ScimRoute::Users | ScimRoute::Groups | ScimRoute::Root, _) if get => queried(runtime, kind, &query(request)?),
         (ScimRoute::Search | ScimRoute::GroupSearch | ScimRoute::RootSearch, &Method::POST) => {
             media_type(request)?;
             queried(runtime, kind, &Query::parse_search(&request.body)?)

@@ -20,7 +20,7 @@ impl Groups<'_> {
     /// Creates the group, and gives it with its members.
     pub async fn create(&self, mut sent: Resource, record: &mut Record) -> Result<(Group, Vec<Member>), Refusal> {
         let body = Digest::of(Value::Object(sent.as_map().clone()).to_string().as_bytes());
-        let members = members::take(&mut sent).unwrap_or_default();
+        let members = members::take(&mut sent)?.unwrap_or_default();
         let display_name = display_name(&sent)?.to_owned();
         let mut dropped = Vec::new();
         let sent = self.listed(None, sent, &mut dropped)?;
